@@ -1,0 +1,2 @@
+//! The crosshome command.
+fn main() {}

@@ -4,6 +4,18 @@
 //! in as arguments, bytes and effects go out. The same code runs in the daemon, the
 //! simulator, the model checker and the fuzzer.
 
+pub mod body;
+pub mod defaults;
+pub mod dot;
+pub mod entity_id;
+pub mod groups;
+pub mod hlc;
 mod id;
+pub mod json;
+pub mod siblings;
+pub mod update;
+pub mod version;
+pub mod view;
 
+pub use entity_id::{EntityId, EntityKey, Space};
 pub use id::{HomeId, HomeIdError};

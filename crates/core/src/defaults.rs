@@ -61,3 +61,9 @@ pub const INTENT_TTL_MS: u64 = 30_000;
 
 /// The same for locks, alarms and garage doors: late is worse than never.
 pub const RISKY_INTENT_TTL_MS: u64 = 10_000;
+
+/// Most entities asked for in one message: with the longest ids it still fits a frame.
+pub const WANTED_AT_ONCE: usize = 1_000;
+
+/// Furthest a peer's log may move ahead in one message; more is a broken or lying peer.
+pub const MAX_JUMP: u64 = 1 << 32;

@@ -6,16 +6,27 @@
 
 pub mod body;
 pub mod defaults;
+pub mod digest;
 pub mod dot;
+pub mod effect;
 pub mod entity_id;
+pub mod epoch;
+pub mod grant;
 pub mod groups;
 pub mod hlc;
 mod id;
+pub mod intent;
 pub mod json;
+pub mod record;
+pub mod replica;
+pub mod seed;
+pub mod session;
 pub mod siblings;
+pub mod table;
 pub mod update;
 pub mod version;
 pub mod view;
+pub mod wire;
 
 pub use entity_id::{EntityId, EntityKey, Space};
 pub use id::{HomeId, HomeIdError};

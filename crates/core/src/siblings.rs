@@ -8,7 +8,7 @@
 use smallvec::SmallVec;
 
 use crate::{
-    dot::{Dot, VersionVector},
+    dot::{Actor, Dot, VersionVector},
     version::Version,
 };
 
@@ -49,6 +49,24 @@ impl Siblings {
         context
     }
 
+    /// Returns what the next version of `actor` will have seen of others.
+    pub fn context_for(&self, actor: Actor) -> VersionVector {
+        match &self.0[..] {
+            [] => VersionVector::default(),
+            [only] if only.dot.actor == actor => only.context.clone(),
+            _ => {
+                let mut context = self.context();
+                context.remove(actor);
+                context
+            }
+        }
+    }
+
+    /// Drops the versions for which `keep` is false.
+    pub fn retain(&mut self, keep: impl Fn(&Version) -> bool) {
+        self.0.retain(|version| keep(version));
+    }
+
     /// Returns the latest version, which `latest-wins` shows.
     pub fn latest(&self) -> Option<&Version> {
         self.0.iter().max_by_key(|version| version.rank())
@@ -78,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{HomeId, body::Body, dot::Actor, hlc::Hlc, version::Cause};
+    use crate::{HomeId, body::Body, hlc::Hlc, version::Cause};
 
     /// Plays writes of three homes that see each other's versions as told, and returns every version ever made.
     fn history(script: &[(u8, u8)]) -> Vec<Version> {
@@ -92,8 +110,7 @@ mod tests {
             });
             let actor = Actor::first(HomeId([writer as u8; 32]));
             let dot = Dot { actor, hlc: Hlc(step as u64 + 1) };
-            let mut context = homes[writer].context();
-            context.remove(actor);
+            let context = homes[writer].context_for(actor);
             let version = Version {
                 dot,
                 context,

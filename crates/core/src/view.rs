@@ -63,6 +63,11 @@ impl View {
     }
 }
 
+/// Returns the groups shown of the siblings without building a view.
+pub fn shown(siblings: &Siblings) -> Vec<Group<'_>> {
+    siblings.latest().into_iter().flat_map(Version::groups).collect()
+}
+
 /// Merges the groups of all siblings and names those that are contested.
 fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
     let mut all: Vec<_> =

@@ -4,6 +4,8 @@
 //! in as arguments, bytes and effects go out. The same code runs in the daemon, the
 //! simulator, the model checker and the fuzzer.
 
+pub mod defaults;
 mod id;
+pub mod pairing;
 
 pub use id::{HomeId, HomeIdError};

@@ -1,7 +1,8 @@
-//! Every form that pairing sends or shows, made with fixed randomness and compared with a file.
+//! Every form that pairing sends or shows, made with fixed randomness and compared with a
+//! file.
 //!
-//! The files are quoted in PROTOCOL.md. A change here means a new protocol
-//! version; `GOLDEN=write` writes the files anew for the one who decides that.
+//! The files are quoted in PROTOCOL.md. A change here means a new protocol version;
+//! `GOLDEN=write` writes the files anew for the one who decides that.
 
 use std::{env, fs, path::Path};
 

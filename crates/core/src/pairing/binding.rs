@@ -1,8 +1,8 @@
 //! What a pairing is tied to: this TLS session, these two keys, these roles and offers.
 //!
-//! A man in the middle holds two TLS sessions with two exporters and at least
-//! one key of his own. Everything here goes into the key confirmation, so his two halves
-//! never fit, even when he forwards every message untouched.
+//! A man in the middle holds two TLS sessions with two exporters and at least one key of
+//! his own. Everything here goes into the key confirmation, so his two halves never fit,
+//! even when he forwards every message untouched.
 
 use std::fmt;
 
@@ -62,7 +62,8 @@ impl Binding {
         }
     }
 
-    /// Returns RFC 9382's AAD. The first two messages are in it whole: method, versions and unknown fields too.
+    /// Returns RFC 9382's AAD. The first two messages are in it whole: method, versions and unknown
+    /// fields too.
     pub(super) fn context(&self, start: &[u8], share: &[u8]) -> Vec<u8> {
         [b"crosshome pairing 1".as_slice(), &self.exporter, &Sha256::digest(start), &Sha256::digest(share)]
             .concat()
@@ -76,7 +77,7 @@ impl fmt::Debug for Binding {
 }
 
 /// A secret that exactly the two paired homes have.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct PairSecret([u8; 32]);
 
 impl PairSecret {
@@ -85,6 +86,14 @@ impl PairSecret {
         &self.0
     }
 }
+
+impl PartialEq for PairSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for PairSecret {}
 
 impl From<[u8; 32]> for PairSecret {
     /// Takes back the bytes that were stored.

@@ -1,9 +1,9 @@
 //! The code that one person reads out and the other types.
 //!
-//! Eight random digits and a ninth that finds typing mistakes (Damm's
-//! algorithm: every wrong digit and every swap of neighbours), so a slip of the
-//! finger is found before anything is sent and costs no attempt. A code has no
-//! `Display`: it can be shown by [`Code::shown`] but not logged by accident.
+//! Eight random digits and a ninth that finds typing mistakes (Damm's algorithm: every
+//! wrong digit and every swap of neighbours), so a slip of the finger is found before
+//! anything is sent and costs no attempt. A code has no `Display`: it can be shown by
+//! [`Code::shown`] but not logged by accident.
 //!
 //! ```
 //! # use crosshome_core::pairing::{Code, CodeError};

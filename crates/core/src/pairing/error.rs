@@ -5,15 +5,16 @@ use crate::HomeId;
 
 /// What the peer is told, whatever went wrong (the CBOR map `{0: 5}`).
 ///
-/// A wrong code, a closed window, an unknown method and a message out of turn all look alike from outside.
+/// A wrong code, a closed window, an unknown method and a message out of turn all look alike from
+/// outside.
 pub const REFUSAL: &[u8] = &[0xa1, 0x00, 0x05];
 
 /// Why two homes did not pair. Only [`REFUSAL`] of it leaves this home.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairingError {
-    /// The two homes used different codes, or somebody stands between them.
-    #[error("the code is wrong, or somebody stands between the two homes")]
+    /// The two homes used different codes or keys, or somebody stands between them.
+    #[error("the code or key is wrong, or somebody stands between the two homes")]
     WrongCode,
     /// The peer refused before any code was compared.
     #[error("the other home refused: its code is closed, expired or used up")]

@@ -1,8 +1,8 @@
 //! Reading and writing the CBOR maps of pairing, strictly and without growing.
 //!
-//! Every map has integer keys that rise (RFC 8949 section 4.2.1), so a key
-//! cannot come twice and fields are read in one pass. Unknown keys are stepped over:
-//! a later version may add some.
+//! Every map has integer keys that rise (RFC 8949 section 4.2.1), so a key cannot come
+//! twice and fields are read in one pass. Unknown keys are stepped over: a later version
+//! may add some.
 
 use std::convert::Infallible;
 

@@ -1,7 +1,7 @@
 //! What two homes tell each other about themselves once the code fits.
 //!
-//! A name from a peer ends up on pages, in logs and in Home Assistant, so what
-//! makes text lie (control characters, switched writing direction) is refused here, once. Everything
+//! A name from a peer ends up on pages, in logs and in Home Assistant, so what makes text
+//! lie (control characters, switched writing direction) is refused here, once. Everything
 //! else is a matter of taste and is shown as text.
 
 use std::fmt;
@@ -70,7 +70,8 @@ impl Introduction {
     /// # Errors
     ///
     /// Refuses a name of no or more than 64 characters or with control or direction characters, a
-    /// version that is not 1 to 32 visible ASCII characters, and more than 32 capabilities or one that is not 1 to 32 of `a-z0-9_`.
+    /// version that is not 1 to 32 visible ASCII characters, and more than 32 capabilities or one
+    /// that is not 1 to 32 of `a-z0-9_`.
     pub fn new(
         name: &str,
         version: &str,
@@ -180,10 +181,12 @@ fn check_name(name: &str) -> Result<(), IntroductionError> {
     }
 }
 
-/// Tells characters that no one sees but that change how the others are shown: controls, line ends, directions.
+/// Tells characters that no one sees but that change how the others are shown: controls, line ends,
+/// directions.
 fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 fn is_between(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> bool {
@@ -273,7 +276,8 @@ mod tests {
             capabilities in proptest::collection::vec("[a-z0-9_]{1,32}", 0..32),
         ) {
             let capabilities: Vec<_> = capabilities.iter().map(String::as_str).collect();
-            let introduction = Introduction::new(&name, &version, range(low, low + more), &capabilities).expect("valid");
+            let protocols = range(low, low + more);
+            let introduction = Introduction::new(&name, &version, protocols, &capabilities).expect("valid");
             prop_assert_eq!(Introduction::decode(&introduction.encode()), Ok(introduction));
         }
 

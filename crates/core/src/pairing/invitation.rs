@@ -1,9 +1,9 @@
 //! A link or QR code that invites another home: where we are, who we are, and a secret.
 //!
-//! The link names the full id of the inviting home, so the typing side knows
-//! the right key before it says a word; the secret has 128 bits and works once. The text is
-//! bech32m like a [`HomeId`], because links get cut and QR codes smudged: in capitals it
-//! packs densely into a QR code, and a damaged one is noticed before anything is sent.
+//! The link names the full id of the inviting home, so the typing side knows the right key
+//! before it says a word; the secret has 128 bits and works once. The text is bech32m like
+//! a [`HomeId`], because links get cut and QR codes smudged: in capitals it packs densely
+//! into a QR code, and a damaged one is noticed before anything is sent.
 //!
 //! ```
 //! # use crosshome_core::{HomeId, pairing::{Invitation, InvitationError}};
@@ -44,7 +44,8 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    /// Makes an invitation of `home` out of 16 random bytes, good until `expires_s` (Unix time in seconds).
+    /// Makes an invitation of `home` out of 16 random bytes, good until `expires_s` (Unix time in
+    /// seconds).
     ///
     /// # Errors
     ///
@@ -84,7 +85,8 @@ impl Invitation {
         Self::decode(&bytes)
     }
 
-    /// Returns the link. Whoever reads it can pair until it has expired or been used: it is a secret.
+    /// Returns the link. Whoever reads it can pair until it has expired or been used: it is a
+    /// secret.
     pub fn link(&self) -> Zeroizing<String> {
         let mut link = Zeroizing::new(String::with_capacity(BEGINNING.len() + BECH32_MAX));
         link.push_str(BEGINNING);
@@ -93,7 +95,8 @@ impl Invitation {
         link
     }
 
-    /// Returns the secret for the home that invites; [`Windows::open`](super::Windows::open) takes it.
+    /// Returns the secret for the home that invites; [`Windows::open`](super::Windows::open) takes
+    /// it.
     pub fn offer(&self) -> Secret {
         Secret::new(Method::Invitation, self.secret.as_slice(), None)
     }
@@ -102,7 +105,8 @@ impl Invitation {
     ///
     /// # Errors
     ///
-    /// Refuses when it has expired by this home's clock (Unix time in seconds); the inviting home counts for itself.
+    /// Refuses when it has expired by this home's clock (Unix time in seconds); the inviting home
+    /// counts for itself.
     pub fn redeem(&self, now_s: u64) -> Result<Secret, InvitationError> {
         match now_s < self.expires_s {
             true => Ok(Secret::new(Method::Invitation, self.secret.as_slice(), Some(self.home))),
@@ -343,7 +347,8 @@ mod tests {
             home: [u8; 32], secret: [u8; 16], expires_s: u64,
             addresses in proptest::collection::vec("[a-z][a-z0-9.-]{0,60}:[1-9][0-9]{0,3}", 0..=3),
         ) {
-            let addresses: Vec<Address> = addresses.iter().map(|text| text.parse().expect("an address")).collect();
+            let addresses: Vec<Address> =
+                addresses.iter().map(|text| text.parse().expect("an address")).collect();
             let made = Invitation::new(HomeId(home), secret, expires_s, &addresses).expect("few addresses");
             let read = Invitation::parse(&format!(" {}\n", *made.link())).expect("just made");
             prop_assert_eq!((read.home(), *read.secret, read.expires_s(), read.addresses()),

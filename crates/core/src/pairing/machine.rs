@@ -1,7 +1,7 @@
 //! The two sides of a pairing as state machines: bytes in, bytes out.
 //!
-//! A machine is good for one conversation. Whatever goes wrong ends it for
-//! ever, so a peer that sends twice, late or out of turn gains nothing. After an error send
+//! A machine is good for one conversation. Whatever goes wrong ends it for ever, so a peer
+//! that sends twice, late or out of turn gains nothing. After an error send
 //! [`REFUSAL`](super::REFUSAL), unless that is what was received, and close.
 
 use std::{fmt, mem};
@@ -85,7 +85,8 @@ impl Typing {
     ///
     /// # Errors
     ///
-    /// Any error ends this pairing; [`PairingError::WrongCode`] is for people, the others say what the peer did.
+    /// Any error ends this pairing; [`PairingError::WrongCode`] is for people, the others say what
+    /// the peer did.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Step, PairingError> {
         match (mem::replace(&mut self.stage, TypingStage::Over), Message::decode(bytes)?) {
             (TypingStage::Over, _) => Err(PairingError::Over),
@@ -163,11 +164,13 @@ impl Showing {
         Ok(Self { us: Us::new(Role::Showing, binding, me)?, stage })
     }
 
-    /// Takes a message of the typing side; `windows` counts the attempt before anything is answered.
+    /// Takes a message of the typing side; `windows` counts the attempt before anything is
+    /// answered.
     ///
     /// # Errors
     ///
-    /// Any error ends this pairing. The peer is told [`REFUSAL`](super::REFUSAL), whichever error it is.
+    /// Any error ends this pairing. The peer is told [`REFUSAL`](super::REFUSAL), whichever error
+    /// it is.
     pub fn receive(
         &mut self,
         bytes: &[u8],
@@ -270,7 +273,8 @@ impl Us {
         Message::Introduce { introduction, seal }.encode()
     }
 
-    /// Accepts the peer's introduction when its seal fits and it offers the versions that were confirmed.
+    /// Accepts the peer's introduction when its seal fits and it offers the versions that were
+    /// confirmed.
     fn paired(
         &self,
         keys: &Keys,

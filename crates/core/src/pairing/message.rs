@@ -1,7 +1,7 @@
 //! The five messages of pairing, in the form that goes over the link.
 //!
-//! Each is one CBOR map whose key 0 says which it is. Forms and examples stand
-//! in PROTOCOL.md; the golden files under `tests/golden/pairing` are made from here.
+//! Each is one CBOR map whose key 0 says which it is. Forms and examples stand in
+//! PROTOCOL.md; the golden files under `tests/golden/pairing` are made from here.
 
 use super::{
     Method, PairingError, ProtocolRange,

@@ -1,8 +1,8 @@
 //! How two homes that never met come to trust each other's keys.
 //!
-//! One home shows a code (or sends an invitation, or both have a shared key in
-//! their configuration), the other one types it and dials. TLS has already proven each
-//! side's key, but nobody trusts it yet; this conversation runs inside that session:
+//! One home shows a code (or sends an invitation, or both have a shared key in their
+//! configuration), the other one types it and dials. TLS has already proven each side's
+//! key, but nobody trusts it yet; this conversation runs inside that session:
 //!
 //! ```text
 //! Typing (dialled)                             Showing (was dialled)
@@ -14,14 +14,15 @@
 //!   stores the pairing               ◀───────  introduction
 //! ```
 //!
-//! The shares are SPAKE2's: a wrong guess teaches nothing but that it was
-//! wrong. Both proofs cover the TLS exporter, both keys, the roles and the first two messages byte by
+//! The shares are SPAKE2's: a wrong guess teaches nothing but that it was wrong. Both
+//! proofs cover the TLS exporter, both keys, the roles and the first two messages byte by
 //! byte, so a man in the middle who forwards everything still does not fit ([`Binding`]).
 //!
-//! What always holds: a secret comes out of [`Windows`] only as a counted
-//! attempt; no bytes beyond 4 KiB are looked at; a machine that has seen an error is over; the peer
-//! is who TLS says it is, never who a message says; every error looks the same from
-//! outside ([`REFUSAL`]). There is no clock, no randomness and no I/O here: all three are arguments.
+//! What always holds: a secret comes out of [`Windows`] only as a counted attempt; no bytes
+//! beyond 4 KiB are looked at; a machine that has seen an error is over; the peer is who
+//! TLS says it is, never who a message says; every error looks the same from outside
+//! ([`REFUSAL`]). There is no clock, no randomness and no I/O here: all three are
+//! arguments.
 //!
 //! ```
 //! use crosshome_core::{HomeId, pairing::*};

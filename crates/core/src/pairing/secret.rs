@@ -18,6 +18,15 @@ pub enum Method {
 }
 
 impl Method {
+    /// Returns the word for the method, as it is stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::Invitation => "invitation",
+            Self::SharedKey => "shared_key",
+        }
+    }
+
     /// Returns the number that stands for the method in a message.
     pub(super) fn number(self) -> u8 {
         match self {
@@ -35,8 +44,10 @@ impl Method {
 /// A code, an invitation's secret or a shared key, ready for the exchange.
 ///
 /// Made by [`Code::secret`](super::Code::secret),
-/// [`Invitation::redeem`](super::Invitation::redeem), [`Invitation::offer`](super::Invitation::offer) and
-/// [`SharedKey::secret`](super::SharedKey::secret). It keeps what SPAKE2 calculates with, not the text.
+/// [`Invitation::redeem`](super::Invitation::redeem),
+/// [`Invitation::offer`](super::Invitation::offer) and
+/// [`SharedKey::secret`](super::SharedKey::secret). It keeps what SPAKE2 calculates with, not the
+/// text.
 pub struct Secret {
     method: Method,
     home: Option<HomeId>,

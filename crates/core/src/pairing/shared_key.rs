@@ -1,8 +1,8 @@
 //! The key that homes of one household have in their configuration.
 //!
-//! Two homes with the same key trust each other unattended: on first contact
-//! the key is the password of the exchange, so that even a short passphrase cannot be guessed
-//! offline; afterwards both keys are pinned and each connection proves the shared one anew.
+//! Two homes with the same key trust each other unattended: on first contact the key is the
+//! password of the exchange, so that even a short passphrase cannot be guessed offline;
+//! afterwards both keys are pinned and each connection proves the shared one anew.
 //!
 //! ```
 //! # use crosshome_core::pairing::{Role, SharedKey, SharedKeyError};
@@ -39,10 +39,12 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 pub struct SharedKey(Zeroizing<Vec<u8>>);
 
 impl SharedKey {
-    /// Reads a key: 32 bytes as hexadecimal or base64 (either alphabet), or else a passphrase of at least 8 characters.
+    /// Reads a key: 32 bytes as hexadecimal or base64 (either alphabet), or else a passphrase of at
+    /// least 8 characters.
     ///
-    /// White space around it does not count, so a key from a file with a line end is the same key. Bytes that are no text are
-    /// taken as they are. A passphrase with accents must be written with the same Unicode characters everywhere.
+    /// White space around it does not count, so a key from a file with a line end is the same key.
+    /// Bytes that are no text are taken as they are. A passphrase with accents must be written with
+    /// the same Unicode characters everywhere.
     ///
     /// # Errors
     ///
@@ -67,8 +69,9 @@ impl SharedKey {
 
     /// Proves to a pinned home, in this TLS session, that this home has the key.
     ///
-    /// The typing side (the one that dialled) proves first and the other answers only when that proof
-    /// fits, because a proof lets its reader test guesses at a weak passphrase. Send it only to a home that was paired by a shared key.
+    /// The typing side (the one that dialled) proves first and the other answers only when that
+    /// proof fits, because a proof lets its reader test guesses at a weak passphrase. Send it only
+    /// to a home that was paired by a shared key.
     pub fn prove(&self, exporter: &[u8; 32], role: Role) -> [u8; 32] {
         let mut key = Zeroizing::new([0; KEY]);
         Hkdf::<Sha256>::new(Some(b"crosshome shared key 1"), &self.0)

@@ -1,13 +1,13 @@
 //! SPAKE2 after RFC 9382, suite P256-SHA256-HKDF-HMAC, with key confirmation.
 //!
-//! Two homes that know the same password agree on a key; who does not know it
-//! can test one guess per exchange and learns nothing to guess with later. The
-//! typing side is the RFC's A, the showing side its B. The arithmetic is the constant-time
-//! one of `p256`; the RFC's vectors stand in the tests, and so does a second implementation.
+//! Two homes that know the same password agree on a key; who does not know it can test one
+//! guess per exchange and learns nothing to guess with later. The typing side is the RFC's
+//! A, the showing side its B. The arithmetic is the constant-time one of `p256`; the RFC's
+//! vectors stand in the tests, and so does a second implementation.
 //!
-//! The RFC asks for a memory-hard hash of the password because of what a
-//! server *stores*. Nothing made from a code is stored here and a code is dead after three tries, so
-//! the scalar comes from HKDF and pairing stays quick on a small board.
+//! The RFC asks for a memory-hard hash of the password because of what a server *stores*.
+//! Nothing made from a code is stored here and a code is dead after three tries, so the
+//! scalar comes from HKDF and pairing stays quick on a small board.
 
 use hkdf::Hkdf;
 use p256::{
@@ -122,7 +122,8 @@ pub(super) struct Agreement {
 }
 
 impl Agreement {
-    /// The RFC's key schedule (section 4): half the hash is the key, the other half makes the proofs.
+    /// The RFC's key schedule (section 4): half the hash is the key, the other half makes the
+    /// proofs.
     fn new(role: Role, transcript: &[u8], context: &[u8]) -> Self {
         let hash = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(transcript)));
         let (key, confirming) = hash.split_at(16);
@@ -171,7 +172,8 @@ fn encode(point: &ProjectivePoint) -> Share {
     share
 }
 
-/// Decodes the one form we send: no compressed, compact or identity encodings, and only points of the curve.
+/// Decodes the one form we send: no compressed, compact or identity encodings, and only points of
+/// the curve.
 fn decode(share: &Share) -> Option<ProjectivePoint> {
     if share[0] != UNCOMPRESSED {
         return None;

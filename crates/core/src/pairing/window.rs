@@ -1,8 +1,8 @@
 //! When and how often somebody may try: the only way from a stranger to a secret.
 //!
-//! [`Windows`] of a home holds the window that a person opened (one at a time,
-//! five minutes, three tries by whoever) and the standing one of a shared key. A conversation gets
-//! the secret from [`Windows::attempt`] alone, which has then already counted it, so
+//! [`Windows`] of a home holds the window that a person opened (one at a time, five
+//! minutes, three tries by whoever) and the standing one of a shared key. A conversation
+//! gets the secret from [`Windows::attempt`] alone, which has then already counted it, so
 //! there is no path to an uncounted guess; and a success is worth nothing until the window,
 //! still open, has taken the attempt back.
 //!
@@ -15,7 +15,7 @@
 //! assert!(windows.shown(1_000).is_none());
 //! ```
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{Method, PairingError, Secret, spake2::Password};
 use crate::defaults::{PAIRING_ATTEMPTS, SHARED_KEY_ATTEMPTS, SHARED_KEY_FORGIVE_MS};
@@ -31,8 +31,9 @@ pub struct Windows {
 impl Windows {
     /// Opens a window that closes after `lasts_ms`, in place of the one that was open.
     ///
-    /// `secrets` are the same invitation in different clothes, such as a code and a link; they share the attempts. Times are of a
-    /// monotonic clock: setting the wall clock neither prolongs nor ends a window.
+    /// `secrets` are the same invitation in different clothes, such as a code and a link; they
+    /// share the attempts. Times are of a monotonic clock: setting the wall clock neither prolongs
+    /// nor ends a window.
     pub fn open(&mut self, secrets: Vec<Secret>, now_ms: u64, lasts_ms: u64) {
         self.opened += 1;
         let secrets = secrets.into_iter().map(Arc::new).collect();
@@ -47,6 +48,11 @@ impl Windows {
         let (serial, secret) = (self.opened, Arc::new(key));
         self.standing =
             Some(Standing { serial, secret, attempts_left: SHARED_KEY_ATTEMPTS, forgiven_ms: now_ms });
+    }
+
+    /// Lets nobody in unattended any more: there is no shared key.
+    pub fn withdraw(&mut self) {
+        self.standing = None;
     }
 
     /// Closes the shown window; conversations that have begun in it fail.
@@ -82,6 +88,12 @@ impl Windows {
     pub fn shown(&self, now_ms: u64) -> Option<Shown> {
         let window = self.shown.as_ref().filter(|window| now_ms < window.closes_ms)?;
         Some(Shown { closes_in_ms: window.closes_ms - now_ms, attempts_left: window.attempts_left })
+    }
+}
+
+impl fmt::Debug for Windows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Windows(..)")
     }
 }
 
@@ -133,7 +145,8 @@ impl Window {
     }
 }
 
-/// A shared key's window: open for ever, so failed attempts are forgiven with time instead of ending it.
+/// A shared key's window: open for ever, so failed attempts are forgiven with time instead of
+/// ending it.
 struct Standing {
     serial: u64,
     secret: Arc<Secret>,
@@ -248,6 +261,15 @@ mod tests {
         assert_eq!(windows.attempt(Method::SharedKey, 60_000).err(), Some(PairingError::NoAttemptsLeft));
         let after_a_year = (0..20).filter(|_| windows.attempt(Method::SharedKey, u64::MAX).is_ok()).count();
         assert_eq!(after_a_year, SHARED_KEY_ATTEMPTS as usize);
+    }
+
+    #[test]
+    fn withdrawn_shared_key_opens_nothing_and_settles_nothing() {
+        let mut windows = standing();
+        let attempt = windows.attempt(Method::SharedKey, 0).expect("standing");
+        windows.withdraw();
+        assert_eq!(windows.settle(attempt, 0), Err(PairingError::Closed));
+        assert_eq!(windows.attempt(Method::SharedKey, 0).err(), Some(PairingError::Closed));
     }
 
     #[test]

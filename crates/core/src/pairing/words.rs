@@ -1,8 +1,8 @@
 //! Four pictures that both homes show after pairing, for people who want to look.
 //!
-//! They come from the TLS session and both keys, so two people who see the same
-//! four have the same session in front of them. The look is optional: the code has
-//! already proven it. The order of the list is part of the protocol.
+//! They come from the TLS session and both keys, so two people who see the same four have
+//! the same session in front of them. The look is optional: the code has already proven it.
+//! The order of the list is part of the protocol.
 
 use std::fmt;
 
@@ -61,7 +61,8 @@ const fn word(emoji: char, name: &'static str) -> Word {
     Word { emoji, name }
 }
 
-/// Easy to tell apart on a small screen and to say over the telephone; no skin tones, flags or faces.
+/// Easy to tell apart on a small screen and to say over the telephone; no skin tones, flags or
+/// faces.
 pub(super) const WORDS: [Word; 64] = [
     word('🐶', "dog"),
     word('🐱', "cat"),

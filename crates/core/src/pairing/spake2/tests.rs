@@ -139,8 +139,10 @@ proptest! {
         let showing = Exchange::new(Role::Showing, &password, &y);
         let (x, y) = (typing.secret, showing.secret);
 
-        let (share_a, their_a) = PartyA::<Spake2P256>::start_with_scalar(&password.0, &x, a, b, &context).expect("starts");
-        let (share_b, their_b) = PartyB::<Spake2P256>::start_with_scalar(&password.0, &y, a, b, &context).expect("starts");
+        let (share_a, their_a) =
+            PartyA::<Spake2P256>::start_with_scalar(&password.0, &x, a, b, &context).expect("starts");
+        let (share_b, their_b) =
+            PartyB::<Spake2P256>::start_with_scalar(&password.0, &y, a, b, &context).expect("starts");
         prop_assert_eq!((&share_a[..], &share_b[..]), (&typing.share()[..], &showing.share()[..]));
 
         let (to_typing, to_showing) = (*showing.share(), *typing.share());
@@ -156,7 +158,9 @@ proptest! {
     }
 
     #[test]
-    fn any_65_bytes_are_a_point_or_refused(bytes in proptest::collection::vec(any::<u8>(), 65), tag in 0..8_u8) {
+    fn any_65_bytes_are_a_point_or_refused(
+        bytes in proptest::collection::vec(any::<u8>(), 65), tag in 0..8_u8,
+    ) {
         let mut bytes: Share = bytes.try_into().expect("65 bytes");
         bytes[0] = tag;
         if let Some(point) = decode(&bytes) {

@@ -27,6 +27,9 @@ pub mod update;
 pub mod version;
 pub mod view;
 pub mod wire;
+pub mod defaults;
+mod id;
+pub mod pairing;
 
 pub use entity_id::{EntityId, EntityKey, Space};
 pub use id::{HomeId, HomeIdError};

@@ -115,7 +115,11 @@ impl<S> Metered<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let room = usize::try_from(self.allowance.left()).unwrap_or(usize::MAX).min(buf.remaining());
         if room == 0 && buf.remaining() > 0 {
             return Poll::Ready(Err(io::Error::other(TooMuch)));
@@ -159,7 +163,9 @@ mod tests {
         let mut metered = Metered::new(far, 5);
         let mut buffer = [0; 64];
         assert_eq!(metered.read(&mut buffer).await.unwrap(), 5);
-        assert!(metered.read(&mut buffer).await.unwrap_err().get_ref().is_some_and(|err| err.is::<TooMuch>()));
+        assert!(
+            metered.read(&mut buffer).await.unwrap_err().get_ref().is_some_and(|err| err.is::<TooMuch>())
+        );
         metered.allowance().lift();
         assert_eq!(metered.read(&mut buffer).await.unwrap(), 7);
         assert_eq!(metered.traffic().wire_in(), 12);

@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 
 use crosshome_core::HomeId;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerMisbehaved,
-    ServerConfig, SignatureAlgorithm, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    PeerMisbehaved, ServerConfig, SignatureAlgorithm, SignatureScheme,
     client::{
         AlwaysResolvesClientRawPublicKeys, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -50,7 +50,12 @@ pub fn warm_up() {
 }
 
 /// How this home answers those who ask for `purpose`.
-pub(super) fn server_config(identity: &Identity, purpose: Purpose, pins: &Pins, door: &Door) -> Arc<ServerConfig> {
+pub(super) fn server_config(
+    identity: &Identity,
+    purpose: Purpose,
+    pins: &Pins,
+    door: &Door,
+) -> Arc<ServerConfig> {
     let rule = match purpose {
         Purpose::Sync => Rule::Pinned(pins.clone()),
         Purpose::Pair => Rule::WhileOpen(door.clone()),

@@ -193,7 +193,12 @@ mod tests {
 
     #[test]
     fn damaged_key_is_an_error_and_stays_as_it_is() {
-        for content in [&b""[..], b"nonsense", b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQ==\n-----END PRIVATE KEY-----\n", &[b'x'; 100_000]] {
+        for content in [
+            &b""[..],
+            b"nonsense",
+            b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQ==\n-----END PRIVATE KEY-----\n",
+            &[b'x'; 100_000],
+        ] {
             let (_folder, path) = home();
             Identity::open(&path, Expect::First).expect("makes it");
             fs::write(&path, content).unwrap();
@@ -264,8 +269,9 @@ mod tests {
     fn two_starts_at_once_agree_on_one_key() {
         let (_folder, path) = home();
         let ids: Vec<_> = std::thread::scope(|scope| {
-            let starts: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| Identity::open(&path, Expect::First).map(|i| i.id()))).collect();
+            let starts: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| Identity::open(&path, Expect::First).map(|i| i.id())))
+                .collect();
             starts.into_iter().map(|start| start.join().unwrap().expect("opens")).collect()
         });
         assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");

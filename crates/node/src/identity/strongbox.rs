@@ -118,7 +118,8 @@ impl Strongbox {
 
     /// Writes a file of a name nobody else uses and returns that name.
     fn write_beside(&self, content: &[u8]) -> Result<OsString, IdentityError> {
-        let lot = getrandom::u64().map_err(|err| IdentityError::Io { path: self.path.clone(), source: err.into() })?;
+        let lot = getrandom::u64()
+            .map_err(|err| IdentityError::Io { path: self.path.clone(), source: err.into() })?;
         let mut fresh = self.name.clone();
         fresh.push(format!(".{lot:016x}"));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -74,10 +74,14 @@ impl LinkReader {
             if !frames.is_empty() {
                 return Ok(frames);
             }
-            if let Some(end) = self.end.take() {
-                return Err(end);
+            match self.end.take() {
+                // An end within a frame was not meant, whatever TLS says.
+                Some(LinkError::Closed) if !self.frames.is_between_frames() => {
+                    return Err(LinkError::Truncated);
+                }
+                Some(end) => return Err(end),
+                None => poll_fn(|cx| self.poll_fill(cx)).await,
             }
-            poll_fn(|cx| self.poll_fill(cx)).await;
         }
     }
 
@@ -113,7 +117,7 @@ impl LinkReader {
         while filled < READ_AHEAD_BYTES {
             self.frames.make_room();
             match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.frames.buffer) {
-                Poll::Ready(Ok(0)) => self.end = Some(self.end_of_stream()),
+                Poll::Ready(Ok(0)) => self.end = Some(LinkError::Closed),
                 Poll::Ready(Ok(read)) => {
                     filled += read;
                     continue;
@@ -125,10 +129,6 @@ impl LinkReader {
             break;
         }
         Poll::Ready(())
-    }
-
-    fn end_of_stream(&self) -> LinkError {
-        if self.frames.is_between_frames() { LinkError::Closed } else { LinkError::Truncated }
     }
 }
 

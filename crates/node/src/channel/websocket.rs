@@ -268,7 +268,7 @@ mod tests {
         let (near, far) = tokio::io::duplex(700);
         let (dialed, accepted) = tokio::join!(dial(near, "villa:8765"), accept(far));
         let (mut dialed, mut accepted) = (dialed.unwrap(), accepted.unwrap());
-        let sent: Vec<u8> = (0..300_000_u32).map(|i| (i * 7 >> 3) as u8).collect();
+        let sent: Vec<u8> = (0..300_000_u32).map(|i| (i * 7 / 8) as u8).collect();
         let expected = sent.clone();
         let writer = tokio::spawn(async move {
             accepted.write_all(&sent).await.unwrap();

@@ -125,7 +125,8 @@ impl Connected {
         Ok(())
     }
 
-    async fn ship(&mut self) {
+    /// Sends what TLS has to say.
+    pub(super) async fn ship(&mut self) {
         let mut bytes = Vec::new();
         while self.tls.wants_write() {
             self.tls.write_tls(&mut bytes).unwrap();

@@ -40,8 +40,7 @@ async fn pass(
 ) {
     let mut buffer = vec![0; PIPE];
     let mut passed = 0;
-    loop {
-        let Ok(read @ 1..) = from.read(&mut buffer).await else { break };
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let bytes = &mut buffer[..read];
         if let Some(place) = flip.and_then(|at| at.checked_sub(passed)).filter(|place| *place < read) {
             bytes[place] ^= 0x10;

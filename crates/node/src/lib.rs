@@ -1,1 +1,5 @@
 //! The running home.
+
+pub mod channel;
+pub mod defaults;
+pub mod identity;

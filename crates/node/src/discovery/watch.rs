@@ -52,8 +52,9 @@ struct Own {
     wanted: Option<Announcement>,
     /// The how-manieth name is asked for; more than one after collisions.
     attempt: u32,
-    /// When the announcement is due once more.
-    again: Option<Instant>,
+    /// When it was announced last, and how often it is to be announced still.
+    last: Option<Instant>,
+    due: u8,
     renamed: Option<Instant>,
     /// Every id ever announced from here, never a sighting.
     ids: BTreeSet<String>,
@@ -125,14 +126,17 @@ impl Watch {
         if renamed {
             self.own.attempt = 1;
             self.rename().await;
+        } else if self.shared.announced().is_none() {
+            self.announce(true);
         } else {
-            self.announce(self.shared.announced().is_none());
+            self.own.due = 2;
+            self.announce_due(Instant::now());
         }
     }
 
     async fn withdraw(&mut self) {
         self.own.wanted = None;
-        self.own.again = None;
+        self.own.due = 0;
         self.shared.set_announced(None);
         if let Some(mdns) = &self.mdns {
             mdns.goodbye().await;
@@ -141,6 +145,7 @@ impl Watch {
 
     /// Announces under a new name: in a new daemon if the present one has carried a name before.
     async fn rename(&mut self) {
+        self.own.due = 0;
         self.shared.set_announced(None);
         if self.mdns.as_ref().is_some_and(|mdns| mdns.fullname().is_some()) {
             self.close().await;
@@ -172,11 +177,22 @@ impl Watch {
         }
     }
 
+    /// Announces what has changed or is to be said twice, not sooner than a second after the last time.
+    ///
+    /// Receivers drop the former record only when it is older than a second (RFC 6762 section 10.2).
+    fn announce_due(&mut self, now: Instant) {
+        let rested = self.own.last.is_none_or(|last| now.duration_since(last) >= limits::ANNOUNCE_AGAIN);
+        if self.own.due > 0 && rested {
+            self.own.due -= 1;
+            self.own.last = Some(now);
+            self.announce(false);
+        }
+    }
+
     fn announce(&mut self, probe: bool) {
         let (Some(mdns), Some(wanted)) = (&mut self.mdns, &self.own.wanted) else { return };
         let name = wanted.instance_name(self.own.attempt);
         let announced = mdns.announce(wanted, &name, &self.host, probe);
-        self.own.again = (!probe).then(|| Instant::now() + limits::ANNOUNCE_AGAIN);
         self.note(announced);
     }
 
@@ -219,7 +235,8 @@ impl Watch {
         tracing::debug!(instance = %name, "home announced");
         self.shared.set_announced(Some(name));
         // mdns-sd finds no name with capitals when the second announcement is due, so it is ours to send.
-        self.own.again = Some(Instant::now() + limits::ANNOUNCE_AGAIN);
+        self.own.last = Some(Instant::now());
+        self.own.due = 1;
     }
 
     /// Somebody else has our name: RFC 6762 section 9 asks for another one.
@@ -251,10 +268,7 @@ impl Watch {
         if self.reopen.at.is_some_and(|at| at <= now) {
             self.open();
         }
-        if self.own.again.is_some_and(|at| at <= now) {
-            self.announce(false);
-            self.own.again = None;
-        }
+        self.announce_due(now);
         self.confirm(now);
         self.guard();
     }
@@ -290,6 +304,7 @@ impl Watch {
         self.reopen.failures = self.reopen.failures.saturating_add(1).min(16);
         self.reopen.at = Some(now + pause);
         tracing::warn!(%reason, pause_ms = pause.as_millis(), "mdns interrupted");
+        self.own.due = 0;
         self.shared.set_announced(None);
         if let Some(mdns) = self.mdns.take() {
             // A flooded mdns thread may never get to the command; nobody waits for it.

@@ -3,3 +3,5 @@
 pub mod channel;
 pub mod defaults;
 pub mod identity;
+pub mod defaults;
+pub mod discovery;

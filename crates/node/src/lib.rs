@@ -1,1 +1,4 @@
 //! The running home.
+
+pub mod config;
+pub mod defaults;

@@ -1,11 +1,14 @@
 //! Every number of the running home, each with the reason for its size.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU16,
+};
 
 // ---- configuration ----
 
 /// UDP port of multicast DNS (RFC 6762).
-pub const MDNS_PORT: u16 = 5353;
+pub const MDNS_PORT: NonZeroU16 = NonZeroU16::new(5353).unwrap();
 /// TCP port on which homes reach each other; what CoPilot users already have in their files.
 pub const SYNC_PORT: u16 = 8765;
 /// Both IPv6 and IPv4.

@@ -82,12 +82,13 @@ fn templates(loading: &mut Loading<'_>) {
     match section.template {
         Some(_) if !any => loading.warnings.push(Warning::TemplateUnused),
         Some(_) => {}
+        // A template that stands there but is no good has been reported already.
+        None if loading.places.contains_key("conflict_resolution.template") => {}
         None => {
             for place in std::mem::take(&mut loading.reader.wants_template) {
                 loading.reader.report(&place, Problem::TemplateMissing);
             }
-            // A template that stands there but is no good has been reported already.
-            if custom && !loading.places.contains_key("conflict_resolution.template") {
+            if custom {
                 report_at(loading, "conflict_resolution.strategy", Problem::TemplateMissing);
             }
         }

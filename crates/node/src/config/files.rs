@@ -167,7 +167,7 @@ fn end_of(before: &[u8], source: Source) -> Place {
     let before = String::from_utf8_lossy(before);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Place { source: Arc::new(source), line, column, width: 1 }
+    Place::at(&Arc::new(source), line, column, 1)
 }
 
 /// Reads a regular file of bounded size; anything else could block or never end.

@@ -163,12 +163,14 @@ pub(super) fn children<B>(keys: &[Key<B>], prefix: &str) -> Vec<&'static str> {
     names
 }
 
-/// Says what was probably meant: a near key of this section, or the same key of another.
+/// Says what was probably meant: a near key of this section, or the same key of others.
 fn unknown<B>(keys: &[Key<B>], prefix: &str, name: &Node) -> Problem {
     let key = name.text().unwrap_or_default();
     let known = children(keys, prefix);
-    let elsewhere = || keys.iter().map(|key| key.path).find(|path| path.rsplit('.').next() == Some(key));
-    let nearest = nearest(key, known.iter().copied()).or_else(elsewhere).map(str::to_owned);
+    let nearest = match nearest(key, known.iter().copied()) {
+        Some(near) => vec![near],
+        None => keys.iter().map(|key| key.path).filter(|path| path.rsplit('.').next() == Some(key)).collect(),
+    };
     let shown = key.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     Problem::UnknownKey { key: shown, nearest, known }
 }

@@ -28,7 +28,7 @@ use super::{
 };
 
 /// What a configuration is made of.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The file named by `--config`; without one, the usual place is looked at.
     pub file: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub struct Sources {
 }
 
 /// One value that a flag gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Override {
     /// Dotted path of the key, such as `sync.port`.
     pub key: String,
@@ -119,6 +119,23 @@ impl Sources {
     pub fn of_process(file: Option<PathBuf>, overrides: Vec<Override>) -> Self {
         let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self { file, environment: std::env::vars_os().collect(), overrides, host_name }
+    }
+}
+
+/// Values of variables and flags may be secrets: they are left out.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("overrides", &self.overrides)
+            .field("host_name", &self.host_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Override").field("key", &self.key).field("flag", &self.flag).finish_non_exhaustive()
     }
 }
 
@@ -207,7 +224,7 @@ impl<'a> Loading<'a> {
             match KEYS.iter().find(|key| key.path == path) {
                 Some(key) => self.read_text(key, SourceKind::Flag, flag.clone(), value),
                 None => {
-                    let nearest = nearest(path, KEYS.iter().map(|key| key.path)).map(str::to_owned);
+                    let nearest = nearest(path, KEYS.iter().map(|key| key.path)).into_iter().collect();
                     let problem = Problem::UnknownKey { key: path.clone(), nearest, known: Vec::new() };
                     self.refuse(SourceKind::Flag, flag, problem);
                 }
@@ -234,17 +251,12 @@ impl<'a> Loading<'a> {
         check::complete(&mut self, &sources.host_name);
         check::cross(&mut self);
         if !self.reader.errors.is_empty() {
-            self.reader.errors.sort();
+            let main = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
+            self.reader.errors.sort(&main);
             return Err(self.reader.errors);
         }
         let origins = self.places.iter().map(|(key, place)| (*key, place.origin())).collect();
         Ok(Loaded { config: self.config, warnings: self.warnings, file, origins })
-    }
-}
-
-impl fmt::Debug for Loading<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loading").field("config", &self.config).finish_non_exhaustive()
     }
 }
 

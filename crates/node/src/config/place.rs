@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 
 /// Words that make a key's value unfit for showing.
 const SECRET_WORDS: [&str; 6] = ["shared_key", "token", "password", "secret", "api_key", "passphrase"];
+/// Tags behind which the name of a secret stands, and not itself.
+const NAME_TAGS: [&str; 2] = ["!secret ", "!include "];
 /// Longest line shown in an error, in characters.
 const EXCERPT: usize = 160;
 
@@ -49,12 +51,39 @@ pub(super) struct Place {
     pub(super) column: usize,
     /// Length in characters; at least one caret is shown.
     pub(super) width: usize,
+    /// Whether what stands here is a secret, whatever its line looks like.
+    pub(super) secret: bool,
 }
 
 impl Place {
+    /// Returns a place where nothing secret stands.
+    pub(super) fn at(source: &Arc<Source>, line: usize, column: usize, width: usize) -> Self {
+        Self { source: Arc::clone(source), line, column, width, secret: false }
+    }
+
+    /// Returns the same place as one of a secret.
+    pub(super) fn hidden(&self) -> Self {
+        Self { secret: true, ..self.clone() }
+    }
+
+    /// Returns whether errors must not repeat what stands here.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.secret || matches!(self.source.kind, SourceKind::File { secrets: true, .. })
+    }
+
+    /// Returns where this source stands among others: the main file, other files, variables, flags.
+    pub(super) fn rank(&self, main: &str) -> u8 {
+        match self.source.kind {
+            SourceKind::File { .. } if self.source.name == main => 0,
+            SourceKind::File { .. } => 1,
+            SourceKind::Environment => 2,
+            SourceKind::Flag => 3,
+        }
+    }
+
     /// Returns the place at the beginning of a source.
     pub(super) fn start(source: &Arc<Source>) -> Self {
-        Self { source: Arc::clone(source), line: 1, column: 1, width: 0 }
+        Self::at(source, 1, 1, 0)
     }
 
     /// Returns the origin of a value that stands here.
@@ -77,13 +106,24 @@ impl Place {
     pub(super) fn excerpt(&self) -> Option<String> {
         let line = self.source.text.lines().nth(self.line.checked_sub(1)?)?;
         let line: String = line.trim_end().chars().take(EXCERPT).map(visible).collect();
-        match &self.source.kind {
-            SourceKind::File { secrets: true, .. } => Some(mask(&line, true)),
-            SourceKind::File { .. } => Some(mask(&line, false)),
-            SourceKind::Environment | SourceKind::Flag => {
-                (!is_secret_word(&self.source.name) && !line.is_empty()).then_some(line)
-            }
+        if !self.in_file() {
+            let shown = !self.secret && !is_secret_word(&self.source.name) && !line.is_empty();
+            return shown.then_some(line);
         }
+        let all = matches!(self.source.kind, SourceKind::File { secrets: true, .. });
+        let masked = mask(&line, all);
+        // A secret on a line without its key, such as the second line of a long one.
+        Some(if self.secret && masked == line && !self.behind_name_tag(&line) {
+            "***".to_owned()
+        } else {
+            masked
+        })
+    }
+
+    /// Returns whether the place is right behind such a tag.
+    fn behind_name_tag(&self, line: &str) -> bool {
+        let before: String = line.chars().take(self.column - 1).collect();
+        NAME_TAGS.iter().any(|tag| before.ends_with(tag))
     }
 }
 
@@ -101,13 +141,18 @@ fn is_secret_word(word: &str) -> bool {
     SECRET_WORDS.iter().any(|secret| word.contains(secret))
 }
 
-/// Replaces what follows a secret's key by stars; tags such as `!secret name` are no secret.
+/// Returns whether a value only names where the secret is, or is a comment.
+fn is_name(value: &str) -> bool {
+    value.starts_with('#') || NAME_TAGS.iter().any(|tag| value.starts_with(tag))
+}
+
+/// Replaces what follows a secret's key by stars, unless it only names where the secret is.
 fn mask(line: &str, all: bool) -> String {
     let mut from = 0;
     while let Some(colon) = line[from..].find(':').map(|at| from + at) {
         let value = line[colon + 1..].trim_start();
         let key = line[from..colon].rsplit([' ', '{', ',']).next().unwrap_or_default();
-        if (all || is_secret_word(key)) && !value.is_empty() && !value.starts_with(['!', '#']) {
+        if (all || is_secret_word(key)) && !value.is_empty() && !is_name(value) {
             return format!("{}: ***", &line[..colon]);
         }
         from = colon + 1;
@@ -163,6 +208,8 @@ mod tests {
             "home_assistant: {url: x, token: ***"
         );
         assert_eq!(mask("shared_key: !secret name", false), "shared_key: !secret name");
+        assert_eq!(mask("shared_key: !!str hunter22", false), "shared_key: ***");
+        assert_eq!(mask("token: !env_var TOKEN hunter22", false), "token: ***");
         assert_eq!(mask("key_path: /config/key", false), "key_path: /config/key");
         assert_eq!(mask("wifi: hunter22", true), "wifi: ***");
         assert_eq!(mask("second line of a secret", true), "***");

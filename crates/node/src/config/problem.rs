@@ -54,9 +54,9 @@ pub enum Problem {
     UnknownKey {
         /// The key as written.
         key: String,
-        /// The key that was probably meant.
-        nearest: Option<String>,
-        /// All keys of that block.
+        /// The keys that were probably meant: one that is near, or the same in other sections.
+        nearest: Vec<&'static str>,
+        /// All keys of that section.
         known: Vec<&'static str>,
     },
     /// The same key twice in one mapping of this block.
@@ -170,17 +170,21 @@ impl Problem {
     /// Returns what to do about it, where that is more than the message says.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { nearest: None, known, .. } => {
-                Some(format!("the keys here are {}", known.join(", ")))
+            Self::UnknownKey { nearest, .. } if !nearest.is_empty() => {
+                Some(format!("did you mean `{}`?", nearest.join("` or `")))
             }
-            Self::UnknownKey { nearest, .. }
-            | Self::WrongValue { nearest, .. }
+            Self::UnknownKey { known, .. } if known.is_empty() => None,
+            Self::UnknownKey { known, .. } => Some(format!("the keys here are {}", known.join(", "))),
+            Self::UnknownSecret { name, nearest: None } => {
+                Some(format!("add a line `{name}: …` to secrets.yaml"))
+            }
+            Self::WrongValue { nearest, .. }
             | Self::UnknownTag { nearest, .. }
             | Self::UnknownSecret { nearest, .. }
             | Self::UnknownVariable { nearest, .. } => {
                 nearest.as_ref().map(|n| format!("did you mean `{n}`?"))
             }
-            Self::NotUtf8 => Some("save the file as UTF-8".into()),
+            Self::NotUtf8 => Some("write it as UTF-8".into()),
             Self::Tab => Some("replace it by spaces".into()),
             Self::DuplicateKey { .. } => Some("keep one of the two".into()),
             Self::NoSecretsFile { name, .. } => Some(format!("make secrets.yaml with a line `{name}: …`")),
@@ -254,9 +258,13 @@ impl ConfigErrors {
         self.errors.is_empty()
     }
 
-    /// Puts the mistakes of each source into the order of its text.
-    pub(super) fn sort(&mut self) {
-        self.errors.sort_by_key(|e| (!e.place.in_file(), e.place.line, e.place.column));
+    /// Puts the mistakes into the order of their texts, the main file first.
+    pub(super) fn sort(&mut self, main: &str) {
+        self.errors.sort_by(|a, b| {
+            let (a, b) = (&a.place, &b.place);
+            let text = a.rank(main).cmp(&b.rank(main)).then_with(|| a.source.name.cmp(&b.source.name));
+            text.then_with(|| (a.line, a.column).cmp(&(b.line, b.column)))
+        });
     }
 
     /// Returns the mistakes in the order of the text.

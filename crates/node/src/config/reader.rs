@@ -11,7 +11,7 @@ use super::{
     nearest::nearest,
     place::Place,
     problem::{ConfigError, ConfigErrors, Problem},
-    yaml::{Node, Value},
+    yaml::{Label, Node, Value},
 };
 use crate::defaults::{CONFIG_INCLUDE_DEPTH, CONFIG_KEYS};
 
@@ -132,28 +132,30 @@ impl<'a> Reader<'a> {
             self.expected(&node, "a mapping to merge");
         }
         let entries = self.entries(&node);
+        let before = self.unfolded;
         self.unfolded += entries.len() + 1;
-        if self.unfolded > CONFIG_KEYS {
+        if before <= CONFIG_KEYS && self.unfolded > CONFIG_KEYS {
             self.report(&node.place, Problem::TooMuch(CONFIG_KEYS));
         }
         entries
     }
 
     /// Takes one step from a tag to what it stands for.
-    fn follow(&mut self, tag: &str, node: &Arc<Node>) -> Result<Arc<Node>, ConfigError> {
+    fn follow(&mut self, tag: &Label, node: &Arc<Node>) -> Result<Arc<Node>, ConfigError> {
         let refuse = |problem| Err(ConfigError::new(problem, node.place.clone()));
-        let Some(text) = node.text() else { return refuse(unknown_tag(tag)) };
-        match tag {
+        let unknown = || Err(ConfigError::new(unknown_tag(&tag.name), tag.place.clone()));
+        let Some(text) = node.text() else { return unknown() };
+        match tag.name.as_str() {
             "env_var" => match self.variable(text) {
                 Some(value) => Ok(Arc::new(Node::plain(&value, node.place.clone()))),
                 None => refuse(Problem::VariableUnset(text.trim().to_owned())),
             },
             "include" => match &mut self.files {
                 Some(files) => files.include(text, &node.place),
-                None => refuse(unknown_tag(tag)),
+                None => unknown(),
             },
             "secret" => self.secret(text, node),
-            _ => refuse(unknown_tag(tag)),
+            _ => unknown(),
         }
     }
 
@@ -191,9 +193,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A secret's value stands, for people, where it is used.
+/// A secret's value stands, for people, where it is used; it is not shown there either.
 fn used_at(value: &Node, place: &Place) -> Node {
-    Node { value: value.value.clone(), tag: value.tag.clone(), place: place.clone() }
+    Node { value: value.value.clone(), tag: value.tag.clone(), place: place.hidden() }
 }
 
 fn unknown_tag(tag: &str) -> Problem {

@@ -13,7 +13,10 @@ use std::fmt::{self, Write};
 
 use serde_json::{Value as Json, json};
 
-use super::problem::{ConfigError, ConfigErrors};
+use super::{
+    place::Origin,
+    problem::{ConfigError, ConfigErrors},
+};
 
 const RED: &str = "\x1b[1;31m";
 const BLUE: &str = "\x1b[1;34m";
@@ -73,7 +76,8 @@ impl ConfigError {
             object["line"] = json!(self.place().line);
             object["column"] = json!(self.place().column);
         } else {
-            object["source"] = json!(source);
+            let kind = if matches!(self.origin(), Origin::Flag { .. }) { "flag" } else { "environment" };
+            object[kind] = json!(source);
         }
         object["excerpt"] = json!(self.place().excerpt());
         object

@@ -87,12 +87,11 @@ impl<T: Scalar> Setting for T {
         let text = node.text().filter(|_| !node.is_null());
         let value = text.and_then(T::parse);
         if value.is_none() {
-            let nearest = text.and_then(T::suggestion);
-            let found = match text {
-                Some(text) if T::SECRET => format!("one of {} characters", text.chars().count()),
-                _ => node.called(),
-            };
-            reader.report(&node.place, Problem::WrongValue { expected: T::expected(), found, nearest });
+            let place = if T::SECRET { node.place.hidden() } else { node.place.clone() };
+            let nearest = text.filter(|_| !place.is_hidden()).and_then(T::suggestion);
+            let problem =
+                Problem::WrongValue { expected: T::expected(), found: node.called_at(&place), nearest };
+            reader.report(&place, problem);
         }
         value
     }
@@ -201,6 +200,25 @@ impl Scalar for u16 {
 
     fn show(&self) -> Json {
         json!(self)
+    }
+}
+
+/// A port that other homes must know.
+impl Scalar for std::num::NonZeroU16 {
+    fn expected() -> String {
+        "a port from 1 to 65535".into()
+    }
+
+    fn schema() -> Json {
+        json!({"type": "integer", "minimum": 1, "maximum": 65535})
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        digits(text)?.parse().ok()
+    }
+
+    fn show(&self) -> Json {
+        json!(self.get())
     }
 }
 

@@ -1,6 +1,10 @@
 //! The configuration as the rest of the program sees it: typed, complete, checked.
 
-use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
+use std::{
+    net::IpAddr,
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+};
 
 use super::{
     choices::{LogFormat, LogLevel, StrategyName},
@@ -47,7 +51,7 @@ pub struct DiscoveryConfig {
     /// Whether to look and be seen.
     pub enabled: bool,
     /// UDP port of multicast DNS.
-    pub port: u16,
+    pub port: NonZeroU16,
     /// Interfaces to use; empty means all that are up and multicast-capable.
     pub interfaces: Vec<InterfaceName>,
 }

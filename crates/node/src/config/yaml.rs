@@ -20,8 +20,15 @@ use crate::defaults::CONFIG_DEPTH;
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) value: Value,
-    /// A tag of Home Assistant's kind without its `!`, such as `secret`.
-    pub(super) tag: Option<Box<str>>,
+    /// A tag of Home Assistant's kind, such as `!secret`.
+    pub(super) tag: Option<Box<Label>>,
+    pub(super) place: Place,
+}
+
+/// A tag without its `!`, and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Label {
+    pub(super) name: String,
     pub(super) place: Place,
 }
 
@@ -65,8 +72,16 @@ impl Node {
 
     /// Returns what an error calls this value.
     pub(super) fn called(&self) -> String {
+        self.called_at(&self.place)
+    }
+
+    /// Returns the same, told at a place that may be a secret's.
+    pub(super) fn called_at(&self, place: &Place) -> String {
         match &self.value {
             _ if self.is_null() => "nothing".to_owned(),
+            Value::Scalar { text, .. } if place.is_hidden() => {
+                format!("one of {} characters", text.chars().count())
+            }
             Value::Scalar { text, .. } => format!("`{}`", short(text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),
@@ -106,7 +121,7 @@ pub(super) fn parse(source: &Arc<Source>) -> Result<Arc<Node>, ConfigError> {
 /// A collection that is still open.
 struct Open {
     anchor: usize,
-    tag: Option<Box<str>>,
+    tag: Option<Box<Label>>,
     place: Place,
     map: bool,
     children: Vec<Arc<Node>>,
@@ -130,10 +145,16 @@ impl<'a> Tree<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !tag.as_deref().is_some_and(says_text);
                 let value = Value::Scalar { text: Zeroizing::new(text.into_owned()), plain };
-                self.close(Node { value, tag: tag.as_deref().and_then(own_tag), place }, anchor);
+                self.close(Node { value, tag: self.label(tag.as_deref(), span), place }, anchor);
             }
-            Event::SequenceStart(_, anchor, tag) => self.begin(anchor, tag.as_deref(), place, false)?,
-            Event::MappingStart(_, anchor, tag) => self.begin(anchor, tag.as_deref(), place, true)?,
+            Event::SequenceStart(_, anchor, tag) => {
+                let tag = self.label(tag.as_deref(), span);
+                self.begin(Open { anchor, tag, place, map: false, children: Vec::new() })?;
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                let tag = self.label(tag.as_deref(), span);
+                self.begin(Open { anchor, tag, place, map: true, children: Vec::new() })?;
+            }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => self.alias(anchor, place),
             Event::DocumentStart(..) if self.root.is_some() => {
@@ -144,17 +165,11 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn begin(
-        &mut self,
-        anchor: usize,
-        tag: Option<&Tag>,
-        place: Place,
-        map: bool,
-    ) -> Result<(), ConfigError> {
+    fn begin(&mut self, open: Open) -> Result<(), ConfigError> {
         if self.open.len() >= CONFIG_DEPTH {
-            return Err(ConfigError::new(Problem::TooDeep(CONFIG_DEPTH), place));
+            return Err(ConfigError::new(Problem::TooDeep(CONFIG_DEPTH), open.place));
         }
-        self.open.push(Open { anchor, tag: tag.and_then(own_tag), place, map, children: Vec::new() });
+        self.open.push(open);
         Ok(())
     }
 
@@ -193,29 +208,37 @@ impl<'a> Tree<'a> {
         } else {
             0
         };
-        Place {
-            source: Arc::clone(self.source),
-            line: span.start.line(),
-            column: span.start.col() + 1,
-            width,
-        }
+        Place::at(self.source, span.start.line(), span.start.col() + 1, width)
+    }
+
+    /// Returns a tag such as `!secret`; YAML's own (`!!str`) say nothing about Home Assistant.
+    fn label(&self, tag: Option<&Tag>, span: &Span) -> Option<Box<Label>> {
+        let tag = tag.filter(|tag| tag.handle() == "!" && !tag.suffix().is_empty())?;
+        let place = self.place(&span.tag_span().unwrap_or(*span));
+        Some(Box::new(Label { name: tag.suffix().to_owned(), place }))
     }
 
     fn syntax(&self, err: &granit_parser::ScanError) -> ConfigError {
         let at = err.marker();
-        let place =
-            Place { source: Arc::clone(self.source), line: at.line(), column: at.col() + 1, width: 0 };
-        let problem = match err.kind() {
+        let place = Place::at(self.source, at.line(), at.col() + 1, 0);
+        match err.kind() {
             ErrorKind::TabNotAllowed
             | ErrorKind::TabInBlockIndentation
             | ErrorKind::TabInIndentation
             | ErrorKind::TabInPlainScalar
-            | ErrorKind::TabAtBlockScalarStart => Problem::Tab,
-            ErrorKind::RecursionLimitExceeded => Problem::TooDeep(CONFIG_DEPTH),
-            _ => Problem::Syntax(err.info()),
-        };
-        ConfigError::new(problem, place)
+            | ErrorKind::TabAtBlockScalarStart => ConfigError::new(Problem::Tab, at_tab(place)),
+            ErrorKind::RecursionLimitExceeded => ConfigError::new(Problem::TooDeep(CONFIG_DEPTH), place),
+            _ => ConfigError::new(Problem::Syntax(err.info()), place),
+        }
     }
+}
+
+/// Goes back from where the parser noticed to the tab itself.
+fn at_tab(place: Place) -> Place {
+    let line = place.source.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let before: Vec<char> = line.chars().take(place.column).collect();
+    let column = before.iter().rposition(|c| *c == '\t').map_or(place.column, |at| at + 1);
+    Place { column, ..place }
 }
 
 fn pairs(children: Vec<Arc<Node>>) -> Vec<(Arc<Node>, Arc<Node>)> {
@@ -225,11 +248,6 @@ fn pairs(children: Vec<Arc<Node>>) -> Vec<(Arc<Node>, Arc<Node>)> {
         pairs.push((key, value));
     }
     pairs
-}
-
-/// A tag such as `!secret`, without the sign; YAML's own (`!!str`) say nothing about Home Assistant.
-fn own_tag(tag: &Tag) -> Option<Box<str>> {
-    (tag.handle() == "!" && !tag.suffix().is_empty()).then(|| tag.suffix().into())
 }
 
 /// Returns whether a tag makes a plain scalar a text: `!!str` and the bare `!`.

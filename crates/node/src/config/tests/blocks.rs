@@ -67,7 +67,7 @@ fn original_block_works_unchanged() {
     assert!(
         config.enabled && config.discovery.enabled && config.sync.enabled && config.sync.encryption.enabled
     );
-    assert_eq!((config.discovery.port, config.sync.port), (5353, 8765));
+    assert_eq!((config.discovery.port.get(), config.sync.port), (5353, 8765));
     assert_eq!(config.sync.encryption.key_path, Path::new("/config/.copilot/sharing_key"));
     assert_eq!(config.conflict_resolution.strategy, StrategyName::LatestWins);
 }
@@ -176,7 +176,7 @@ fn single_value_stands_for_a_list_of_one() {
 #[test]
 fn empty_sections_and_unset_keys_mean_their_defaults() {
     let config = Folder::bare("discovery:\nsync:\n  peers:\n  encryption:\n    shared_key:\n").config();
-    assert_eq!((config.discovery.port, config.sync.peers.len()), (5353, 0));
+    assert_eq!((config.discovery.port.get(), config.sync.peers.len()), (5353, 0));
     assert_eq!(config.sync.encryption.shared_key, None);
 }
 

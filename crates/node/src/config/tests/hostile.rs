@@ -58,7 +58,7 @@ fn hundred_levels_are_too_deep() {
     assert_eq!(soon(|| Folder::bare(flow).codes()), ["too_deep"]);
     let block = (0..100).fold(String::new(), |text, level| format!("{text}{}a:\n", " ".repeat(level)));
     assert_eq!(soon(|| Folder::bare(block).codes()), ["too_deep"]);
-    let mixed = format!("{}{}\n", "- ".repeat(50), "[".repeat(50));
+    let mixed = format!("{}{}{}\n", "- ".repeat(50), "[".repeat(50), "]".repeat(50));
     assert_eq!(soon(|| Folder::bare(mixed).codes()), ["too_deep"]);
 }
 

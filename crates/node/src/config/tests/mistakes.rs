@@ -86,6 +86,34 @@ fn short_secret_is_refused_without_being_shown() {
 }
 
 #[test]
+fn no_way_to_write_a_bad_secret_shows_it() {
+    for text in [
+        "sync:\n  encryption:\n    shared_key:\n      zebra\n",
+        "sync:\n  encryption:\n    shared_key: |-\n      zebra\n",
+        "sync:\n  encryption:\n    shared_key: >\n      zebra\n",
+        "sync: {encryption: {\"shared_key\": 'zebra'}}\n",
+        "sync: {encryption: {shared_key:\n zebra}}\n",
+        "x: &k zebra\nsharing: {sync: {encryption: {shared_key: *k}}}\n",
+        "sync:\n  encryption:\n    shared_key:\n      'zebra!'\n",
+        "sync:\n  encryption:\n    shared_key: !!str zebra\n",
+        "sync: {encryption: {shared_key: !env_var KEY zebra}}\n",
+        "sync: {encryption: {shared_key: [zebra]}}\n",
+        "sync: {encryption: {shared_key: !secret key}}\n",
+        "sync: {port: !secret key}\n",
+        "log: !secret key\n",
+    ] {
+        let folder = Folder::bare(text).and("secrets.yaml", "key: zebra\n").flag(
+            "--set",
+            "home_assistant.token",
+            "zebra",
+        );
+        let errors = folder.errors();
+        let told = format!("{}{}{errors:?}{:?}", errors.render(true), errors.to_json(), folder.sources);
+        assert!(!told.contains("zebra"), "{told}");
+    }
+}
+
+#[test]
 fn text_that_is_not_utf8_is_found_where_it_stands() {
     assert_snapshot!(Folder::bare(b"home_name: Villa\nlog:\n  level: \xff\xfe\n").rendered());
 }

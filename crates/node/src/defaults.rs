@@ -41,7 +41,7 @@ pub const CONFIG_DEPTH: usize = 64;
 pub const CONFIG_INCLUDE_DEPTH: usize = 8;
 /// Bounds what a block of includes can make us read: 64 MiB.
 pub const CONFIG_FILES: usize = 64;
-/// Bounds what merges of merges can unfold into.
+/// Bounds a list, and what merges of merges can unfold into.
 pub const CONFIG_KEYS: usize = 10_000;
 /// More mistakes than these help nobody; the rest are counted.
 pub const CONFIG_ERRORS: usize = 100;

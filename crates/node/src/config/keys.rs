@@ -23,7 +23,7 @@ use super::{
 /// Beginning of the variables that stand for keys.
 pub(super) const VARIABLE_PREFIX: &str = "CROSSHOME__";
 
-type ReadField<B> = Box<dyn Fn(&mut B, &Arc<Node>, &mut Reader<'_>) -> bool + Send + Sync>;
+type ReadField<B> = Box<dyn Fn(&mut B, &Arc<Node>, &mut Reader<'_>) + Send + Sync>;
 type ShowField<B> = Box<dyn Fn(&mut B) -> Json + Send + Sync>;
 
 /// One key of a block `B`.
@@ -51,10 +51,9 @@ impl<B: 'static> Key<B> {
         about: &'static str,
     ) -> Self {
         let read = move |block: &mut B, node: &Arc<Node>, reader: &mut Reader<'_>| {
-            let value = T::read(node, reader);
-            let fits = value.is_some();
-            value.into_iter().for_each(|value| *field(block) = value);
-            fits
+            if let Some(value) = T::read(node, reader) {
+                *field(block) = value;
+            }
         };
         Self {
             path,
@@ -81,9 +80,9 @@ impl<B: 'static> Key<B> {
         self
     }
 
-    /// Reads a resolved node into the field; returns whether it fits.
-    pub(super) fn read(&self, block: &mut B, node: &Arc<Node>, reader: &mut Reader<'_>) -> bool {
-        (self.read)(block, node, reader)
+    /// Reads a resolved node into the field; a mistake is reported and leaves the field as it was.
+    pub(super) fn read(&self, block: &mut B, node: &Arc<Node>, reader: &mut Reader<'_>) {
+        (self.read)(block, node, reader);
     }
 
     /// Returns the field as it is shown.
@@ -171,8 +170,7 @@ fn unknown<B>(keys: &[Key<B>], prefix: &str, name: &Node) -> Problem {
         Some(near) => vec![near],
         None => keys.iter().map(|key| key.path).filter(|path| path.rsplit('.').next() == Some(key)).collect(),
     };
-    let shown = key.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    Problem::UnknownKey { key: shown, nearest, known }
+    Problem::UnknownKey { key: key.chars().take(64).collect(), nearest, known }
 }
 
 /// The keys of the block `copilot.sharing`, in the order of the documents.

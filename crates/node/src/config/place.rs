@@ -127,10 +127,11 @@ impl Place {
     }
 }
 
-/// Shows a control character as what it is, so that a file cannot paint on the terminal.
-fn visible(c: char) -> char {
+/// Replaces what would paint on the terminal or turn the direction of the text.
+pub(super) fn visible(c: char) -> char {
     match c {
         '\t' => '\t',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         c => c,
     }

@@ -46,8 +46,8 @@ pub enum Problem {
     /// A second document after `---`.
     #[error("a second document begins here, and a configuration is one")]
     TwoDocuments,
-    /// Aliases or merges that unfold into too much.
-    #[error("merges and aliases unfold into more than {0} keys")]
+    /// More items or merged keys than any configuration has.
+    #[error("more than {0} items or merged keys")]
     TooMuch(usize),
     /// A key that this block does not have.
     #[error("unknown key `{key}`")]

@@ -14,7 +14,7 @@ use std::fmt::{self, Write};
 use serde_json::{Value as Json, json};
 
 use super::{
-    place::Origin,
+    place::{Origin, visible},
     problem::{ConfigError, ConfigErrors},
 };
 
@@ -51,15 +51,15 @@ impl ConfigError {
         let (red, blue, plain) = if colour { (RED, BLUE, PLAIN) } else { ("", "", "") };
         let gutter = if self.place().in_file() { self.place().line.to_string() } else { String::new() };
         let pad = " ".repeat(gutter.len());
-        let mut text = format!("{red}error{plain}: {}\n", self.problem());
-        let _ = writeln!(text, "{pad}{blue}-->{plain} {}", self.whereabouts());
+        let mut text = format!("{red}error{plain}: {}\n", clean(&self.problem().to_string()));
+        let _ = writeln!(text, "{pad}{blue}-->{plain} {}", clean(&self.whereabouts()));
         if let Some(line) = self.place().excerpt() {
             let _ = writeln!(text, "{pad} {blue}|{plain}");
             let _ = writeln!(text, "{blue}{gutter} |{plain} {line}");
             let _ = writeln!(text, "{pad} {blue}|{plain} {red}{}{plain}", self.caret(&line));
         }
         if let Some(help) = self.problem().help() {
-            let _ = writeln!(text, "{pad} {blue}={plain} help: {help}");
+            let _ = writeln!(text, "{pad} {blue}={plain} help: {}", clean(&help));
         }
         text
     }
@@ -103,4 +103,8 @@ impl ConfigError {
         caret.push_str(&"^".repeat(place.width.min(length.saturating_sub(before)).max(1)));
         caret
     }
+}
+
+fn clean(text: &str) -> String {
+    text.chars().map(visible).collect()
 }

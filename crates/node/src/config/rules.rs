@@ -9,6 +9,7 @@ use super::{
     keys::{Key, children, read_block},
     names::HomeRef,
     pattern::EntityPattern,
+    problem::Problem,
     reader::Reader,
     schema::block_schema,
     setting::{Item, Notation, Setting},
@@ -52,7 +53,7 @@ pub(super) struct ConflictDraft {
 #[derive(Default)]
 pub(super) struct ShareDraft {
     pattern: Option<EntityPattern>,
-    with: Vec<HomeRef>,
+    with: Option<Vec<HomeRef>>,
     grant: Option<Right>,
 }
 
@@ -121,8 +122,14 @@ impl Setting for ShareRule {
 
     fn read(node: &Arc<Node>, reader: &mut Reader<'_>) -> Option<Self> {
         let mut draft = ShareDraft::default();
-        read_item::<Self, _>(&SHARE_KEYS, node, &mut draft, reader)?;
-        Some(Self { pattern: draft.pattern?, with: draft.with, grant: draft.grant.unwrap_or(Right::Read) })
+        let found = read_item::<Self, _>(&SHARE_KEYS, node, &mut draft, reader)?;
+        let rule =
+            Self { pattern: draft.pattern?, with: draft.with?, grant: draft.grant.unwrap_or(Right::Read) };
+        if let (true, Some(place)) = (rule.with.is_empty(), found.get("with")) {
+            let (expected, found) = ("at least one home".to_owned(), "an empty list".to_owned());
+            reader.report(place, Problem::WrongValue { expected, found, nearest: None });
+        }
+        Some(rule)
     }
 
     fn show(&self) -> Json {

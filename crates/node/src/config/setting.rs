@@ -18,6 +18,7 @@ use super::{
     reader::Reader,
     yaml::{Node, Value},
 };
+use crate::defaults::CONFIG_KEYS;
 
 /// How the value of a variable or a flag is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +149,10 @@ impl<T: Item> Setting for Vec<T> {
             return Some(Vec::new());
         }
         let Value::List(items) = &node.value else { return T::read(node, reader).map(|one| vec![one]) };
+        if items.len() > CONFIG_KEYS {
+            reader.report(&node.place, Problem::TooMuch(CONFIG_KEYS));
+            return None;
+        }
         // Every item is read before the first bad one makes the list bad, so that all mistakes are told.
         let items: Vec<Option<T>> =
             items.iter().map(|item| reader.resolve(item).and_then(|item| T::read(&item, reader))).collect();

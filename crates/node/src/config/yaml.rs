@@ -11,7 +11,7 @@ use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, Span, Tag};
 use zeroize::Zeroizing;
 
 use super::{
-    place::{Place, Source},
+    place::{Place, Source, visible},
     problem::{ConfigError, Problem},
 };
 use crate::defaults::CONFIG_DEPTH;
@@ -91,8 +91,7 @@ impl Node {
 }
 
 fn short(text: &str) -> String {
-    let mut start: String =
-        text.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut start: String = text.chars().take(40).map(visible).collect();
     if text.chars().nth(40).is_some() {
         start.push('…');
     }

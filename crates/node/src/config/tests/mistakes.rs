@@ -25,7 +25,10 @@ copilot:
         - match: Climate.*
           strategy: merge
         - strategy: user_choice
-    share: light.*
+    share:
+      - light.*
+      - {match: light.hall, with: [], grant: write}
+      - {match: light.*, with: [' ']}
     port: 5
     favourite_colour: green
     home_assistant: http://homeassistant.local:8123

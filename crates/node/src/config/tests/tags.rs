@@ -178,3 +178,12 @@ fn include_of_itself_ends() {
     let folder = Folder::bare("sync: {encryption: !secret a}\n").and("secrets.yaml", "a: !secret a\n");
     assert_eq!(folder.codes(), ["include_depth"]);
 }
+
+#[test]
+fn secrets_above_the_main_files_directory_or_linked_from_outside_are_not_read() {
+    let text = "sync: {encryption: {shared_key: !secret key}}\n";
+    let folder = Folder::with("sub/config.yaml", text).and("secrets.yaml", "key: correct horse\n");
+    assert_eq!(folder.codes(), ["no_secrets_file"]);
+    symlink(folder.path("secrets.yaml"), folder.path("sub/secrets.yaml")).expect("a link");
+    assert_eq!(folder.codes(), ["outside"]);
+}

@@ -5,3 +5,5 @@ pub mod defaults;
 pub mod identity;
 pub mod defaults;
 pub mod discovery;
+pub mod config;
+pub mod defaults;

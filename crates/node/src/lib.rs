@@ -1,1 +1,5 @@
 //! The running home.
+
+pub mod defaults;
+pub mod node;
+pub mod views;

@@ -1,5 +1,6 @@
 //! The running home.
 
 pub mod defaults;
+pub mod http;
 pub mod node;
 pub mod views;

@@ -18,7 +18,7 @@
 //! # }
 //! ```
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -45,7 +45,7 @@ pub use request::{
 #[derive(Debug, Clone)]
 pub struct Node {
     requests: mpsc::Sender<Request>,
-    notices: broadcast::WeakSender<std::sync::Arc<Notice>>,
+    observers: notice::Observers,
 }
 
 /// The loop's ends of the channels of a [`Node`].
@@ -62,15 +62,20 @@ impl Node {
     pub fn open() -> (Self, Inbox) {
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
         let notices = Notices::default();
-        (Self { requests: sender, notices: notices.downgrade() }, Inbox { requests, notices })
+        (Self { requests: sender, observers: notices.observers() }, Inbox { requests, notices })
     }
 
     /// Hears everything from now on; an observer that falls far behind is told how much it missed.
     ///
     /// # Errors
     /// [`NodeError::Stopped`]. So do all methods below; they name only what is special to them.
-    pub fn subscribe(&self) -> Result<broadcast::Receiver<std::sync::Arc<Notice>>, NodeError> {
-        Ok(self.notices.upgrade().ok_or(NodeError::Stopped)?.subscribe())
+    pub fn subscribe(&self) -> Result<broadcast::Receiver<Arc<Notice>>, NodeError> {
+        self.observers.subscribe().ok_or(NodeError::Stopped)
+    }
+
+    /// Returns the number of the newest notice.
+    pub fn head(&self) -> u64 {
+        self.observers.head()
     }
 
     /// Returns all entities and the number of the last notice they contain: subscribe first, then
@@ -318,7 +323,7 @@ mod tests {
         let (node, mut inbox) = Node::open();
         inbox.notices.tell(|| unreachable!("nobody listens yet"));
         let mut heard = node.subscribe().expect("open");
-        inbox.notices.tell(|| News::Settled { conflict: "c1".into() });
+        inbox.notices.tell(|| News::EntityGone { home: "villa".into(), entity_id: "light.hall".into() });
         let notice = heard.recv().await.expect("told");
         assert_eq!(notice.number, 2);
         assert_eq!(inbox.notices.head(), 2);

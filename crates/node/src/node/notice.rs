@@ -1,6 +1,9 @@
 //! What the loop tells its observers: numbered notices, built only while somebody listens.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::sync::broadcast;
 
@@ -35,13 +38,8 @@ pub enum News {
     Peer(PeerView),
     /// A peer was unpaired.
     PeerGone(HomeView),
-    /// A conflict was found, or a settled one changed.
+    /// A conflict was found, grew, or is settled now, as its status tells.
     Conflict(ConflictView),
-    /// A conflict no longer awaits anybody.
-    Settled {
-        /// Its id.
-        conflict: String,
-    },
     /// A code on show got somewhere.
     Pairing(PairingNews),
 }
@@ -50,31 +48,50 @@ pub enum News {
 #[derive(Debug)]
 pub struct Notices {
     sender: broadcast::Sender<Arc<Notice>>,
-    head: u64,
+    head: Arc<AtomicU64>,
 }
 
 impl Default for Notices {
     fn default() -> Self {
-        Self { sender: broadcast::channel(NOTICES_KEPT).0, head: 0 }
+        Self { sender: broadcast::channel(NOTICES_KEPT).0, head: Arc::default() }
     }
 }
 
 impl Notices {
+    // One owner and `&mut`: numbers rise by one and are sent in order.
     /// Tells everyone who listens; `news` is not made when nobody does, but its number is taken.
     pub fn tell(&mut self, news: impl FnOnce() -> News) {
-        self.head += 1;
+        let number = self.head() + 1;
+        self.head.store(number, Ordering::Release);
         if self.sender.receiver_count() > 0 {
             // The last listener may leave in between; then nobody misses it.
-            let _ = self.sender.send(Arc::new(Notice { number: self.head, news: news() }));
+            let _ = self.sender.send(Arc::new(Notice { number, news: news() }));
         }
     }
 
     /// Returns the number of the newest notice.
     pub fn head(&self) -> u64 {
-        self.head
+        self.head.load(Ordering::Acquire)
     }
 
-    pub(super) fn downgrade(&self) -> broadcast::WeakSender<Arc<Notice>> {
-        self.sender.downgrade()
+    pub(super) fn observers(&self) -> Observers {
+        Observers { sender: self.sender.downgrade(), head: Arc::clone(&self.head) }
+    }
+}
+
+/// The callers' end of the notices; it keeps no loop alive.
+#[derive(Debug, Clone)]
+pub(super) struct Observers {
+    sender: broadcast::WeakSender<Arc<Notice>>,
+    head: Arc<AtomicU64>,
+}
+
+impl Observers {
+    pub(super) fn subscribe(&self) -> Option<broadcast::Receiver<Arc<Notice>>> {
+        self.sender.upgrade().map(|sender| sender.subscribe())
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
     }
 }

@@ -3,7 +3,7 @@
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Content, HttpMethod, Ref, Response,
+        Content, Ref, Response,
         path::Operation,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
@@ -62,21 +62,4 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let mut api = Api::openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut api.info.version);
     api
-}
-
-/// Returns every method and path of the document.
-pub(crate) fn operations() -> Vec<(HttpMethod, String)> {
-    let of = |(path, item): (String, utoipa::openapi::PathItem)| {
-        let methods = [
-            (HttpMethod::Get, item.get),
-            (HttpMethod::Post, item.post),
-            (HttpMethod::Put, item.put),
-            (HttpMethod::Delete, item.delete),
-        ];
-        methods
-            .into_iter()
-            .filter(|(_, operation)| operation.is_some())
-            .map(move |(method, _)| (method, path.clone()))
-    };
-    document().paths.paths.into_iter().flat_map(of).collect()
 }

@@ -7,3 +7,7 @@ pub mod defaults;
 pub mod discovery;
 pub mod config;
 pub mod defaults;
+pub mod defaults;
+pub mod http;
+pub mod node;
+pub mod views;

@@ -67,7 +67,6 @@ pub const WANTED_AT_ONCE: usize = 1_000;
 
 /// Furthest a peer's log may move ahead in one message; more is a broken or lying peer.
 pub const MAX_JUMP: u64 = 1 << 32;
-//! Every number that somebody might ask "why this much?" about, with the answer.
 
 // Pairing
 

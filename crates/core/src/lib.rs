@@ -17,6 +17,7 @@ pub mod hlc;
 mod id;
 pub mod intent;
 pub mod json;
+pub mod pairing;
 pub mod record;
 pub mod replica;
 pub mod seed;
@@ -27,9 +28,6 @@ pub mod update;
 pub mod version;
 pub mod view;
 pub mod wire;
-pub mod defaults;
-mod id;
-pub mod pairing;
 
 pub use entity_id::{EntityId, EntityKey, Space};
 pub use id::{HomeId, HomeIdError};

@@ -1,6 +1,10 @@
 //! Every number of the running home, each with the reason for its size.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU16,
+    time::Duration,
+};
 
 // ---- channel: before anybody is known ----
 
@@ -51,7 +55,6 @@ pub const DECOMPRESS_RATIO: usize = 100;
 pub const STALL_TIME: Duration = Duration::from_secs(30);
 /// Age at which a link is replaced by a fresh handshake, so that no session key lives for ever.
 pub const REHANDSHAKE_AFTER: Duration = Duration::from_secs(24 * 3600);
-//! Every number of the running home, with the reason for its size.
 
 /// Discovery on the local network: SECURITY T1 names the limits, RFC 6762 the times.
 pub mod discovery {
@@ -117,11 +120,6 @@ pub mod discovery {
     /// Discovery events a slow observer may leave unread before they coalesce.
     pub const EVENT_CAPACITY: usize = 64;
 }
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    num::NonZeroU16,
-};
-
 // ---- configuration ----
 
 /// UDP port of multicast DNS (RFC 6762).
@@ -162,9 +160,6 @@ pub const CONFIG_FILES: usize = 64;
 pub const CONFIG_KEYS: usize = 10_000;
 /// More mistakes than these help nobody; the rest are counted.
 pub const CONFIG_ERRORS: usize = 100;
-//! Every number that was chosen, with the reason for its size.
-
-use std::time::Duration;
 
 // --- The local faces: node.rs, http/ ---
 

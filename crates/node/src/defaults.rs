@@ -20,10 +20,10 @@ pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
 pub const HALF_OPEN: usize = 64;
 /// Of these from one IPv4 address or one IPv6 /64 (T20): several homes may sit behind one address.
 pub const HALF_OPEN_PER_NETWORK: usize = 8;
-/// Bytes of HTTP request accepted: our own is 250, proxies add some headers.
+/// Bytes of HTTP request read: our own is 250, proxies add some headers.
 pub const UPGRADE_BYTES: u64 = 8 * 1024;
-/// Bytes accepted until the peer has proven its key: the handshake takes 1.6 KiB, a hello that rides along 4 KiB.
-pub const HANDSHAKE_BYTES: u64 = 16 * 1024;
+/// Bytes read until the peer has proven its key: the handshake takes 2 KiB, a proxy's framing some more.
+pub const HANDSHAKE_BYTES: u64 = 4 * 1024;
 /// Admitted peers that wait for the loop: it takes them in microseconds, so this fills only when it is stuck.
 pub const ARRIVALS: usize = 16;
 /// Pause after the system could not accept (no file descriptors left): long enough not to spin, short enough to recover.
@@ -36,7 +36,7 @@ pub const BACKLOG: i32 = 512;
 /// Bytes of TLS packed into one WebSocket message at most: four records, so that a receiver can start early.
 pub const MESSAGE_BYTES: usize = 64 * 1024 + 1024;
 /// What one read from the socket asks for: a full TLS record; larger costs memory on every half-open connection.
-pub const SOCKET_READ_BYTES: usize = 8 * 1024;
+pub const SOCKET_READ_BYTES: usize = 4 * 1024;
 /// Bytes a reader decrypts before it gives the loop its turn.
 pub const READ_AHEAD_BYTES: usize = 64 * 1024;
 /// Spare room kept in a writer between two sends: a full burst; more is given back.

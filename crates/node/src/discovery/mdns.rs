@@ -121,6 +121,12 @@ impl Mdns {
         self.fullname.as_deref()
     }
 
+    /// Returns a way to end the daemon behind our back.
+    #[cfg(test)]
+    pub(super) fn daemon(&self) -> ServiceDaemon {
+        self.daemon.clone()
+    }
+
     /// Waits for the next report.
     ///
     /// # Cancel safety

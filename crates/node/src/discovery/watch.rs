@@ -373,3 +373,63 @@ async fn hear(mdns: Option<&Mdns>) -> Heard {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::Discovery;
+
+    fn on_loopback() -> Settings {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a free port");
+        let mdns_port = socket.local_addr().expect("bound").port();
+        Settings { mdns_port, interfaces: vec!["lo".into()] }
+    }
+
+    async fn until(what: &str, mut so: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !so() {
+            assert!(start.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn mdns_that_ends_is_opened_again_and_both_sides_hear_of_each_other() {
+        let settings = on_loopback();
+        let (commands, inbox) = mpsc::channel(4);
+        let shared = Arc::new(Shared::default());
+        let watch =
+            Watch::new(settings.clone(), shared.clone(), inbox, watch::Sender::new(0)).expect("opens");
+        let daemon = watch.mdns.as_ref().map(Mdns::daemon).expect("just opened");
+        let task = tokio::spawn(watch.run());
+        let villa = Announcement::new("id-of-villa", "Villa", 1);
+        assert!(commands.send(Command::Publish(villa)).await.is_ok());
+        until("announced", || shared.announced().is_some()).await;
+
+        daemon.shutdown().expect("runs").recv_async().await.expect("ended");
+        until("noticed", || shared.announced().is_none()).await;
+        until("announced again", || shared.announced().is_some()).await;
+        let other = Discovery::start(settings).expect("opens");
+        other.publish(Announcement::new("id-of-chalet", "Chalet", 2)).await.expect("fit");
+        until("seen by the other", || other.sightings().iter().any(|home| home.id == "id-of-villa")).await;
+        until("other is seen", || shared.table().sightings().iter().any(|home| home.id == "id-of-chalet"))
+            .await;
+        other.stop().await;
+        drop(commands);
+        task.await.expect("ends with its last handle");
+    }
+
+    #[tokio::test]
+    async fn pauses_double_and_end_at_the_longest() {
+        let shared = Arc::new(Shared::default());
+        let (_commands, inbox) = mpsc::channel(1);
+        let mut watch = Watch::new(on_loopback(), shared, inbox, watch::Sender::new(0)).expect("opens");
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            watch.fail("test", limits::REOPEN);
+            let at = watch.reopen.at.expect("set");
+            pauses.push((at - Instant::now()).as_secs_f32().round() as u64);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+}

@@ -96,8 +96,14 @@ pub mod discovery {
     /// Beat of everything that is due: confirmations, expiry, announcing again, opening again.
     pub const TICK: Duration = Duration::from_millis(500);
 
-    /// First and longest wait before mDNS is opened again after it failed or was flooded.
-    pub const REOPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+    /// First wait before mDNS is opened again after it failed.
+    pub const REOPEN: Duration = Duration::from_secs(1);
+
+    /// First wait after a flood: it is rarely over in a second, and each opening costs memory until it is noticed.
+    pub const FLOOD_PAUSE: Duration = Duration::from_secs(10);
+
+    /// Longest of these waits.
+    pub const REOPEN_LONGEST: Duration = Duration::from_secs(60);
 
     /// Quiet time after which the next failure counts as the first one.
     pub const REOPEN_FORGIVEN: Duration = Duration::from_secs(120);
@@ -105,8 +111,18 @@ pub mod discovery {
     /// New instances within one tick that are taken for a flood: no network has so many real ones.
     pub const FLOOD_FOUND: usize = 300;
 
-    /// Records in the cache of mdns-sd, which has no limit itself, at which it is thrown away (about 2 MiB).
-    pub const FLOOD_CACHED: i64 = 4096;
+    /// Multicast packets within a time that are a flood: a hundred devices answering at once stay below, and mdns-sd,
+    /// which gets slower with each record, still keeps up with so many.
+    pub const FLOOD_PACKETS: (u32, Duration) = (150, Duration::from_millis(100));
+
+    /// Pause in counting during a flood.
+    pub const FLOOD_REST: Duration = Duration::from_secs(1);
+
+    /// Records in the cache of mdns-sd, which has no limit itself, at which it is thrown away (about 1 MiB).
+    pub const FLOOD_CACHED: i64 = 2048;
+
+    /// Beats without an answer after which the thread of mdns-sd is given up: it reads packets before commands.
+    pub const SILENT_BEATS: u32 = 20;
 
     /// Least time between two changes of our own instance name when somebody claims it again and again.
     pub const RENAME_PAUSE: Duration = Duration::from_secs(5);

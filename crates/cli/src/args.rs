@@ -14,23 +14,25 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
+const EVERY: &str = "Options of every verb";
+
 /// What every verb takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// Print JSON: one document, or one per line where things go on
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     pub(crate) json: bool,
     /// Directory of the home [default: $XDG_DATA_HOME/crosshome]
-    #[arg(long, global = true, value_name = "DIR", env = "CROSSHOME__DATA_DIR", hide_env = true)]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "DIR", env = "CROSSHOME__DATA_DIR", hide_env = true)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Address of the home's API, instead of the socket in its directory
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "URL")]
     pub(crate) api: Option<String>,
     /// File with the API's token [default: api_token in the home's directory]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
-    /// Whether to colour the output; NO_COLOR is honoured
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colour the output: auto, always or never; NO_COLOR is honoured
+    #[arg(long, global = true, help_heading = EVERY, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(crate) color: Color,
 }
 
@@ -145,7 +147,7 @@ pub(crate) struct Pair {
     /// Code that the other home shows
     pub(crate) code: Option<String>,
     /// Address or name of the home that shows the code
-    #[arg(long, value_name = "ADDRESS|NAME", requires = "code")]
+    #[arg(long, value_name = "ADDRESS|NAME", conflicts_with_all = ["show", "invite", "accept"])]
     pub(crate) with: Option<String>,
     /// Show a code and wait until it is typed on the other home
     #[arg(long)]
@@ -247,7 +249,7 @@ pub(crate) struct Set {
     /// Entity, such as light.hall or villa/light.hall
     pub(crate) id: String,
     /// New state; may be left out when attributes are set
-    #[arg(required_unless_present = "attr")]
+    #[arg(required_unless_present = "attr", allow_negative_numbers = true)]
     pub(crate) state: Option<String>,
     /// Attribute to set; a value that is JSON is that value, null removes it
     #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
@@ -449,7 +451,7 @@ mod tests {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument};
         assert_eq!(usage_error("crosshome pair"), MissingRequiredArgument);
         assert_eq!(usage_error("crosshome pair 123-456-784 --show"), ArgumentConflict);
-        assert_eq!(usage_error("crosshome pair --show --with villa"), MissingRequiredArgument);
+        assert_eq!(usage_error("crosshome pair --show --with villa"), ArgumentConflict);
     }
 
     #[test]
@@ -457,6 +459,14 @@ mod tests {
         use clap::error::ErrorKind::MissingRequiredArgument;
         assert_eq!(usage_error("crosshome entity set light.hall"), MissingRequiredArgument);
         Cli::try_parse_from(["crosshome", "entity", "set", "light.hall", "--attr", "a=1"]).expect("enough");
+    }
+
+    #[test]
+    fn state_below_zero_is_no_option() {
+        let cli =
+            Cli::try_parse_from("crosshome entity set input_number.offset -1.5".split(' ')).expect("fine");
+        let Verb::Entity(Entity::Set(set)) = cli.verb else { panic!("another verb") };
+        assert_eq!(set.state.as_deref(), Some("-1.5"));
     }
 
     #[test]

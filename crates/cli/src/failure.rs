@@ -50,10 +50,10 @@ pub(crate) enum Failure {
     #[error("stopped")]
     Interrupted,
     /// Conflicts are open, and the caller wanted to know.
-    #[error("{0} conflicts are open")]
+    #[error("open conflicts: {0}")]
     ConflictsOpen(u64),
     /// The doctor found errors.
-    #[error("the doctor found {0} errors")]
+    #[error("errors found: {0}")]
     Sick(usize),
     /// The verb is for later.
     #[error("{0} is not in this version")]

@@ -4,6 +4,30 @@
 //! in as arguments, bytes and effects go out. The same code runs in the daemon, the
 //! simulator, the model checker and the fuzzer.
 
+pub mod body;
+pub mod defaults;
+pub mod digest;
+pub mod dot;
+pub mod effect;
+pub mod entity_id;
+pub mod epoch;
+pub mod grant;
+pub mod groups;
+pub mod hlc;
 mod id;
+pub mod intent;
+pub mod json;
+pub mod pairing;
+pub mod record;
+pub mod replica;
+pub mod seed;
+pub mod session;
+pub mod siblings;
+pub mod table;
+pub mod update;
+pub mod version;
+pub mod view;
+pub mod wire;
 
+pub use entity_id::{EntityId, EntityKey, Space};
 pub use id::{HomeId, HomeIdError};

@@ -1,0 +1,253 @@
+//! What a version says: its field groups, kept as the bytes that are stored and sent.
+//!
+//! A [`Body`] is a sequence of CBOR items, one per group, sorted by key:
+//! `[key, fields]` when the version itself last changed the group, else
+//! `[key, fields, dot]`. `fields` is the canonical JSON text of the field named
+//! like the group, or a map from field name to such texts. `dot` is the stamp's
+//! distance from the version's, with the actor in front if it is another one.
+//! Nothing is parsed into a tree, equal groups have equal bytes, and a group
+//! travels by being copied.
+
+use std::fmt;
+
+use minicbor::{Decoder, Encoder, data::Type, decode};
+
+use crate::{
+    HomeId,
+    defaults::{MAX_ENTITY, MAX_FIELD_NAME, MAX_FIELDS},
+    dot::{Actor, Dot},
+    groups::STATE,
+    hlc::Hlc,
+    update::Member,
+};
+
+/// The field groups of one version, valid by construction.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Body(Box<[u8]>);
+
+/// One field group, borrowed from a [`Body`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// The group's key.
+    pub key: &'a str,
+    /// The change that last touched it.
+    pub dot: Dot,
+    fields: &'a [u8],
+}
+
+impl Body {
+    /// Returns the body of a version named `dot`, made of groups that come sorted by key.
+    pub fn of<'a>(dot: Dot, groups: impl IntoIterator<Item = Group<'a>>) -> Self {
+        let mut out = BodyBuilder::new(dot);
+        groups.into_iter().for_each(|group| out.push(group));
+        out.finish()
+    }
+
+    /// Reads a body from outside.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is malformed, unsorted or beyond the bounds of an entity.
+    pub fn parse(bytes: &[u8], version: Dot) -> Result<Self, BodyError> {
+        if bytes.len() > MAX_ENTITY {
+            return Err(BodyError::TooLong(bytes.len()));
+        }
+        let mut decoder = Decoder::new(bytes);
+        let (mut last, mut count) = (None, 0);
+        while decoder.position() < bytes.len() {
+            let group = Group::decode(&mut decoder, version)?;
+            count += check_fields(&group)?;
+            if count > MAX_FIELDS || last.is_some_and(|last| last >= group.key) {
+                return Err(BodyError::Order);
+            }
+            last = Some(group.key);
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// Returns the groups, sorted by key; `version` is the dot of the version that this body belongs to.
+    pub fn groups(&self, version: Dot) -> impl Iterator<Item = Group<'_>> {
+        let mut decoder = Decoder::new(&self.0);
+        std::iter::from_fn(move || {
+            (decoder.position() < self.0.len())
+                .then(|| Group::decode(&mut decoder, version).expect("a body is checked when it is made"))
+        })
+    }
+
+    /// Returns the bytes as stored and sent.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'a> Group<'a> {
+    /// Returns the fields and their canonical JSON, sorted by name.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        fields(self.key, self.fields).map(|field| field.expect("a body is checked when it is made"))
+    }
+
+    /// Tells whether both groups hold the same values.
+    pub fn same_values(&self, other: &Group<'_>) -> bool {
+        self.fields == other.fields
+    }
+
+    fn decode(decoder: &mut Decoder<'a>, version: Dot) -> Result<Self, decode::Error> {
+        let items = decoder.array()?;
+        let key = decoder.str()?;
+        let start = decoder.position();
+        decoder.skip()?;
+        let fields = &decoder.input()[start..decoder.position()];
+        let dot = match items {
+            Some(2) => version,
+            Some(3) => decode_dot(decoder, version)?,
+            _ => return Err(decode::Error::message("a group has two or three parts")),
+        };
+        Ok(Self { key, dot, fields })
+    }
+}
+
+/// Puts a body together, group by group in the order of their keys.
+pub struct BodyBuilder {
+    dot: Dot,
+    out: Encoder<Vec<u8>>,
+}
+
+impl BodyBuilder {
+    /// Returns an empty body of the version named `dot`.
+    pub fn new(dot: Dot) -> Self {
+        Self { dot, out: Encoder::new(Vec::with_capacity(512)) }
+    }
+
+    /// Adds a group as it is.
+    pub fn push(&mut self, group: Group<'_>) {
+        let parts = if group.dot == self.dot { 2 } else { 3 };
+        certain(self.out.array(parts).and_then(|out| out.str(group.key)));
+        self.out.writer_mut().extend_from_slice(group.fields);
+        if group.dot != self.dot {
+            encode_dot(&mut self.out, group.dot, self.dot);
+        }
+    }
+
+    /// Returns the body.
+    pub fn finish(self) -> Body {
+        Body(self.out.into_writer().into())
+    }
+}
+
+/// Encodes the fields of one group, sorted by name, as a [`Group`] holds them.
+pub(crate) fn encode_fields(key: &str, members: &[Member<'_>], out: &mut Vec<u8>) {
+    let mut encoder = Encoder::new(out);
+    match members {
+        [only] if only.name == own_field(key) => certain(encoder.str(only.value)),
+        _ => {
+            certain(encoder.map(members.len() as u64));
+            for member in members {
+                certain(encoder.str(member.name).and_then(|out| out.str(member.value)));
+            }
+        }
+    }
+}
+
+/// Returns a group over fields that [`encode_fields`] wrote.
+pub(crate) fn group_over<'a>(key: &'a str, dot: Dot, fields: &'a [u8]) -> Group<'a> {
+    Group { key, dot, fields }
+}
+
+/// The field that a group of this key holds when it holds just one.
+fn own_field(key: &str) -> &str {
+    if key == "state" { STATE } else { key }
+}
+
+fn fields<'a>(
+    key: &'a str,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = Result<(&'a str, &'a str), decode::Error>> + use<'a> {
+    let mut decoder = Decoder::new(bytes);
+    let single = matches!(decoder.datatype(), Ok(Type::String));
+    let mut left = if single { 1 } else { decoder.map().ok().flatten().unwrap_or(0) };
+    std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        Some(if single {
+            decoder.str().map(|value| (own_field(key), value))
+        } else {
+            decoder.str().and_then(|name| Ok((name, decoder.str()?)))
+        })
+    })
+}
+
+/// Checks names, order and values of one group and counts its fields.
+fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
+    let mut decoder = Decoder::new(group.fields);
+    match decoder.datatype()? {
+        Type::String => {}
+        Type::Map if decoder.map()?.is_some_and(|n| n as usize <= MAX_FIELDS) => {}
+        _ => return Err(BodyError::Order),
+    }
+    let (mut last, mut count) = (None, 0);
+    for field in fields(group.key, group.fields) {
+        let (name, value) = field?;
+        if name.len() > MAX_FIELD_NAME || last.is_some_and(|last| last >= name) {
+            return Err(BodyError::Order);
+        }
+        crate::json::check(value).map_err(|_| BodyError::Value)?;
+        (last, count) = (Some(name), count + 1);
+    }
+    if group.key.is_empty() || group.key.len() > MAX_FIELD_NAME || count == 0 {
+        return Err(BodyError::Order);
+    }
+    Ok(count)
+}
+
+fn encode_dot(out: &mut Encoder<Vec<u8>>, dot: Dot, version: Dot) {
+    let distance = dot.hlc.0.wrapping_sub(version.hlc.0) as i64;
+    if dot.actor == version.actor {
+        certain(out.i64(distance));
+    } else {
+        let actor = out.array(3).and_then(|out| out.bytes(&dot.actor.home.0));
+        certain(actor.and_then(|out| out.u32(dot.actor.incarnation)).and_then(|out| out.i64(distance)));
+    }
+}
+
+fn decode_dot(decoder: &mut Decoder<'_>, version: Dot) -> Result<Dot, decode::Error> {
+    let actor = match decoder.datatype()? {
+        Type::Array => {
+            decoder.array()?;
+            let home =
+                decoder.bytes()?.try_into().map_err(|_| decode::Error::message("a home id has 32 bytes"))?;
+            Actor { home: HomeId(home), incarnation: decoder.u32()? }
+        }
+        _ => version.actor,
+    };
+    let hlc = Hlc(version.hlc.0.wrapping_add(decoder.i64()? as u64));
+    Ok(Dot { actor, hlc })
+}
+
+/// Ends an encoding into memory, which cannot fail.
+pub(crate) fn certain<T>(written: Result<T, minicbor::encode::Error<std::convert::Infallible>>) {
+    let _ = written.expect("writing into memory does not fail");
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nobody = Dot { actor: Actor::first(HomeId([0; 32])), hlc: Hlc(0) };
+        f.debug_map().entries(self.groups(nobody).map(|g| (g.key, g.fields().collect::<Vec<_>>()))).finish()
+    }
+}
+
+/// Why a body from outside is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// More bytes than an entity may have.
+    #[error("entity of {0} bytes is over the limit of {MAX_ENTITY}")]
+    TooLong(usize),
+    /// Groups or fields out of order, repeated, without name, or too many.
+    #[error("fields of an entity are out of order or too many")]
+    Order,
+    /// A value is no bounded JSON.
+    #[error("a value of the entity is not acceptable JSON")]
+    Value,
+    /// No CBOR of the right shape.
+    #[error("entity is malformed: {0}")]
+    Form(#[from] decode::Error),
+}

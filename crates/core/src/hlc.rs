@@ -1,0 +1,123 @@
+//! When a change was made: the hybrid logical clock (Kulkarni et al., 2014).
+//!
+//! An [`Hlc`] is 48 bits of milliseconds since 1970 and a 16-bit counter. It
+//! orders concurrent changes for people and names dots; it never decides whether
+//! two changes knew of each other, so a wrong clock can pick an unexpected winner
+//! but cannot hide a conflict. A [`Clock`] hands out strictly rising stamps
+//! whatever the wall clock does.
+//!
+//! ```
+//! # use crosshome_core::hlc::Clock;
+//! let mut clock = Clock::default();
+//! let before = clock.tick(5_000);
+//! let after = clock.tick(1_000); // the wall clock was set back
+//! assert!(after > before);
+//! ```
+
+use std::fmt;
+
+use crate::defaults::MAX_SKEW_MS;
+
+/// A stamp of the hybrid logical clock.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hlc(pub u64);
+
+impl Hlc {
+    /// Returns the first stamp of a millisecond.
+    pub const fn at(ms: u64) -> Self {
+        Self(ms << 16)
+    }
+
+    /// Returns the milliseconds since 1970.
+    pub const fn ms(self) -> u64 {
+        self.0 >> 16
+    }
+}
+
+impl fmt::Debug for Hlc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.ms(), self.0 & 0xffff)
+    }
+}
+
+/// The source of this home's stamps.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    last: Hlc,
+}
+
+impl Clock {
+    /// Returns a clock that goes on after `last`, the stored high-water mark.
+    pub fn after(last: Hlc) -> Self {
+        Self { last }
+    }
+
+    /// Returns the next stamp: later than every one before, and not before the wall clock.
+    pub fn tick(&mut self, now_ms: u64) -> Hlc {
+        self.last = Hlc(self.last.0.saturating_add(1)).max(Hlc::at(now_ms));
+        self.last
+    }
+
+    /// Takes note of a stamp from another home, so that the next tick is later.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a stamp too far in the future, unless this home's own clock is known to be wrong.
+    pub fn observe(&mut self, stamp: Hlc, now_ms: u64) -> Result<(), Skew> {
+        if stamp.ms() > now_ms.saturating_add(MAX_SKEW_MS) && self.trusts(now_ms) {
+            return Err(Skew { stamp_ms: stamp.ms(), now_ms });
+        }
+        self.last = self.last.max(stamp);
+        Ok(())
+    }
+
+    /// Returns the latest stamp given or seen.
+    pub fn last(&self) -> Hlc {
+        self.last
+    }
+
+    /// Tells whether the wall clock can be right: it is not behind what this home has already seen.
+    ///
+    /// A board without a battery starts in 1970 and would otherwise refuse the whole present.
+    pub fn trusts(&self, now_ms: u64) -> bool {
+        now_ms.saturating_add(MAX_SKEW_MS) >= self.last.ms()
+    }
+}
+
+/// A stamp lies too far in the future of the home that received it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stamp {stamp_ms} ms is too far ahead of this home's clock, {now_ms} ms")]
+pub struct Skew {
+    /// The stamp's time.
+    pub stamp_ms: u64,
+    /// The receiver's time.
+    pub now_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_rise_while_the_wall_clock_stands_or_falls() {
+        let mut clock = Clock::default();
+        let stamps: Vec<_> = [10, 10, 9, 0, 11].map(|ms| clock.tick(ms)).to_vec();
+        assert!(stamps.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn stamp_from_the_far_future_is_refused_and_forgotten() {
+        let mut clock = Clock::after(Hlc::at(1_000));
+        assert!(clock.observe(Hlc::at(1_001 + MAX_SKEW_MS), 1_000).is_err());
+        assert!(clock.observe(Hlc(u64::MAX), 1_000).is_err());
+        assert_eq!(clock.last(), Hlc::at(1_000));
+        assert_eq!(clock.observe(Hlc::at(1_000 + MAX_SKEW_MS), 1_000), Ok(()));
+    }
+
+    #[test]
+    fn home_that_woke_in_1970_accepts_the_present() {
+        let present = 1_800_000_000_000;
+        let mut clock = Clock::after(Hlc::at(present));
+        assert_eq!(clock.observe(Hlc::at(present + 7 * MAX_SKEW_MS), 12), Ok(()));
+    }
+}

@@ -1,0 +1,460 @@
+//! What one home knows: its own entities, those it received, and who may see what.
+//!
+//! Updates of this home enter at [`Replica::update`], what peers offer enters at
+//! [`Replica::merge`]. Both leave the table and the change log in a state that can
+//! be committed and sent, and return the [`Effect`]s to carry out. A replica does
+//! no input or output and asks nobody for the time.
+//!
+//! ```
+//! # use crosshome_core::{HomeId, replica::{Options, Replica}, update::Update, version::Cause, table::Class};
+//! let mut villa = Replica::new(HomeId([1; 32]), Options::default());
+//! let hall = villa.own("light.hall".parse().unwrap());
+//! villa.update(&hall, Class::Device, &Update::state("on"), Cause::Person, 1_000).unwrap();
+//! assert!(villa.find(&hall).is_some());
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::{
+    EntityId, EntityKey, HomeId, Space,
+    body::Body,
+    defaults::{MAX_ENTITIES_PER_PEER, MAX_SIBLINGS},
+    digest::Digest,
+    dot::{Actor, Dot},
+    effect::{Durability, Effect},
+    epoch::{Cursor, Epochs},
+    grant::{Admission, Grants, Right, Selector, Traits},
+    hlc::{Clock, Hlc, Skew},
+    seed::Seed,
+    siblings::Siblings,
+    table::{Class, Entity, Number, Table},
+    update::{Update, UpdateError},
+    version::{Cause, Version},
+    view,
+};
+
+/// What distinguishes one replica from another at its start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The keys of the hash tables.
+    pub seed: Seed,
+    /// How many entities one peer may place here.
+    pub quota: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: Seed::new([0; 16]), quota: MAX_ENTITIES_PER_PEER }
+    }
+}
+
+/// What one home knows.
+#[derive(Debug)]
+pub struct Replica {
+    me: Actor,
+    table: Table,
+    clock: Clock,
+    /// The high-water mark of the clock when this home started.
+    stored: Hlc,
+    options: Options,
+    /// Who may see what.
+    pub grants: Grants,
+    /// Where this home's entities stand in the house.
+    pub traits: BTreeMap<EntityId, Traits>,
+    /// The epochs of this home's change log.
+    pub epochs: Epochs,
+    /// How far this home has followed each peer.
+    pub cursors: BTreeMap<HomeId, Cursor>,
+    gone: BTreeMap<HomeId, BTreeMap<EntityId, u64>>,
+}
+
+/// What a peer offers of one entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// Its name.
+    pub key: EntityKey,
+    /// Who may write it.
+    pub class: Class,
+    /// The sender's versions.
+    pub versions: Siblings,
+    /// The sender's place in its log.
+    pub sent_at: u64,
+    /// What this home may do with it.
+    pub right: Option<Right>,
+    /// Whether versions of the owner that the offer lacks are void: the owner does not know them (any more).
+    pub replace: bool,
+}
+
+impl Replica {
+    /// Returns the replica of a home that knows nothing yet.
+    pub fn new(home: HomeId, options: Options) -> Self {
+        Self::restore(Actor::first(home), Hlc::default(), 0, options)
+    }
+
+    /// Returns a replica that goes on as `actor` after a stored clock and place in the log, still without entities.
+    pub fn restore(actor: Actor, clock: Hlc, head: u64, options: Options) -> Self {
+        Self {
+            me: actor,
+            table: Table::new(options.seed, head),
+            clock: Clock::after(clock),
+            stored: clock,
+            options,
+            grants: Grants::default(),
+            traits: BTreeMap::new(),
+            epochs: Epochs::default(),
+            cursors: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        }
+    }
+
+    /// Puts back a stored entity; they come in the order of their places in the log.
+    pub fn put_back(&mut self, entity: Entity) {
+        self.table.restore(entity);
+    }
+
+    /// Puts back a stored withdrawal that a peer has not acknowledged yet.
+    pub fn put_back_gone(&mut self, peer: HomeId, id: EntityId, seq: u64) {
+        self.gone.entry(peer).or_default().insert(id, seq);
+    }
+
+    /// Changes an entity as this home wishes, and creates it if nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what this home may not write, and values beyond the bounds. A refused update changes nothing.
+    pub fn update(
+        &mut self,
+        key: &EntityKey,
+        class: Class,
+        update: &Update,
+        cause: Cause,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, WriteError> {
+        update.check()?;
+        let number = self.writable(key)?;
+        let dot = self.stamp(now_ms);
+        let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
+        let base = siblings.map(view::shown).unwrap_or_default();
+        let Some(body) = update.apply(key.id.domain(), &base, dot)? else { return Ok(Vec::new()) };
+        let number = number.unwrap_or_else(|| self.table.insert(Entity::new(key.clone(), class)));
+        Ok(self.write(number, Some(body), dot, cause, now_ms))
+    }
+
+    /// Deletes an entity that this home may write, for everyone who knows it.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an entity that nobody has or this home may not write.
+    pub fn delete(&mut self, key: &EntityKey, cause: Cause, now_ms: u64) -> Result<Vec<Effect>, WriteError> {
+        let number = self.writable(key)?.ok_or(WriteError::NotFound)?;
+        let dot = self.stamp(now_ms);
+        Ok(self.write(number, None, dot, cause, now_ms))
+    }
+
+    /// Takes in what a peer offers of an entity.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what the peer may not write, stamps from the future, and more than the peer's quota. What is
+    /// refused changes nothing.
+    pub fn merge(&mut self, peer: HomeId, offered: Offered, now_ms: u64) -> Result<Vec<Effect>, Refusal> {
+        let number = self.table.find(offered.key.space, &offered.key.id);
+        self.check(peer, number, &offered, now_ms)?;
+        let number =
+            number.unwrap_or_else(|| self.table.insert(Entity::new(offered.key.clone(), offered.class)));
+        let entity = self.table.get_mut(number).expect("it was found or just made");
+        let before =
+            (offered.replace && entity.key.space == Space::Home(peer)).then(|| entity.siblings.clone());
+        if before.is_some() {
+            let kept =
+                |version: &Version| version.dot.actor.home != peer || offered.versions.contains(version);
+            entity.siblings.retain(kept);
+        }
+        let mut changed = entity.right != offered.right && entity.key.space == Space::Home(peer);
+        if entity.key.space == Space::Home(peer) {
+            (entity.right, entity.sent_at, entity.class) = (offered.right, offered.sent_at, offered.class);
+        }
+        for version in offered.versions.iter() {
+            changed |= entity.siblings.insert(version.clone());
+        }
+        changed |= before.is_some_and(|before| before != entity.siblings);
+        if !changed {
+            return Ok(Vec::new());
+        }
+        let durability = durability(entity.class);
+        self.table.touch(number);
+        Ok(vec![Effect::Commit(durability), Effect::Changed(number)])
+    }
+
+    /// Forgets an entity of a peer that the peer has withdrawn.
+    pub fn withdraw(&mut self, peer: HomeId, id: &EntityId) -> Vec<Effect> {
+        let number = self.table.find(Space::Home(peer), id);
+        let removed = number.and_then(|number| self.table.remove(number));
+        removed
+            .map_or(Vec::new(), |entity| vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key)])
+    }
+
+    /// Forgets an own write to a peer's entity that the peer has refused, and tells whether there was one.
+    pub fn take_back(&mut self, number: Number) -> bool {
+        let me = self.me.home;
+        let Some(entity) = self.table.get_mut(number) else { return false };
+        let before = entity.siblings.len();
+        entity.siblings.retain(|version| version.dot.actor.home != me);
+        before > entity.siblings.len()
+    }
+
+    /// Sets a rule; what it withdraws from peers is remembered until they have acknowledged it.
+    pub fn grant(
+        &mut self,
+        peer: Option<HomeId>,
+        selector: Selector,
+        right: Option<Right>,
+        peers: &[HomeId],
+    ) -> Effect {
+        let before = self.admitted(peers);
+        let seq = self.table.advance();
+        self.grants.set(peer, selector, right, seq);
+        self.settle_grants(before, peers)
+    }
+
+    /// Removes a rule; what it withdraws from peers is remembered until they have acknowledged it.
+    pub fn revoke(&mut self, peer: Option<HomeId>, selector: &Selector, peers: &[HomeId]) -> Effect {
+        let before = self.admitted(peers);
+        self.grants.clear(peer, selector);
+        self.settle_grants(before, peers)
+    }
+
+    /// Forgets a peer: its rules, its entities, and how far it was followed.
+    pub fn forget(&mut self, peer: HomeId) -> Vec<Effect> {
+        self.grants.forget(peer);
+        self.gone.remove(&peer);
+        self.cursors.remove(&peer);
+        let numbers: Vec<_> = self.table.in_space(Space::Home(peer)).map(|(number, _)| number).collect();
+        let removed = numbers.into_iter().filter_map(|number| self.table.remove(number));
+        let mut effects = vec![Effect::Commit(Durability::Now)];
+        effects.extend(removed.map(|entity| Effect::Removed(entity.key)));
+        effects
+    }
+
+    /// Takes a new incarnation, because dots of the present one may have been given to changes that this home lost.
+    pub fn reincarnate(&mut self) {
+        self.me.incarnation += 1;
+    }
+
+    /// Drops withdrawals that a peer has acknowledged up to a place in the log.
+    pub fn acknowledge(&mut self, peer: HomeId, seq: u64) {
+        if let Some(gone) = self.gone.get_mut(&peer) {
+            gone.retain(|_, at| *at > seq);
+        }
+    }
+
+    /// Tells whether a peer may know dots that this home could give a second time: its clock, as it was
+    /// stored, is behind what the peer has seen of it.
+    pub fn may_repeat_dots(&self, latest: Hlc) -> bool {
+        latest > self.stored
+    }
+
+    /// Returns the next stamp of this home.
+    pub fn stamp(&mut self, now_ms: u64) -> Dot {
+        Dot { actor: self.me, hlc: self.clock.tick(now_ms) }
+    }
+
+    /// Returns who this home is at present.
+    pub fn actor(&self) -> Actor {
+        self.me
+    }
+
+    /// Returns the clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Returns all entities and the change log.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Returns the full name of an entity in this home's own space.
+    pub fn own(&self, id: EntityId) -> EntityKey {
+        EntityKey { space: Space::Home(self.me.home), id }
+    }
+
+    /// Returns an entity by its name.
+    pub fn find(&self, key: &EntityKey) -> Option<&Entity> {
+        self.table.get(self.table.find(key.space, &key.id)?)
+    }
+
+    /// Returns what a peer may do with an entity of this home.
+    pub fn admits(&self, peer: HomeId, entity: &Entity) -> Option<Admission> {
+        static NOWHERE: Traits = Traits { area: None, labels: Vec::new() };
+        self.grants.admits(peer, &entity.key.id, self.traits.get(&entity.key.id).unwrap_or(&NOWHERE))
+    }
+
+    /// Returns what was withdrawn from a peer and not acknowledged, with its place in the log.
+    pub fn gone(&self, peer: HomeId) -> impl Iterator<Item = (&EntityId, u64)> {
+        self.gone.get(&peer).into_iter().flatten().map(|(id, &seq)| (id, seq))
+    }
+
+    /// Returns the peers that something was withdrawn from.
+    pub fn gone_peers(&self) -> impl Iterator<Item = HomeId> {
+        self.gone.keys().copied()
+    }
+
+    /// Returns the digest of what this home holds of a peer's space.
+    pub fn digest_of(&self, space: Space) -> Digest {
+        self.table.in_space(space).map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+    }
+
+    /// Writes the next version of an entity; without a body, its deletion.
+    fn write(
+        &mut self,
+        number: Number,
+        body: Option<Body>,
+        dot: Dot,
+        cause: Cause,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let timed = self.clock.trusts(now_ms);
+        let entity = self.table.get_mut(number).expect("the caller has found it");
+        let context = entity.siblings.context_for(dot.actor);
+        let (deleted, body) = (body.is_none(), body.unwrap_or_default());
+        entity.siblings.replace(Version {
+            dot,
+            context,
+            body,
+            cause,
+            deleted,
+            timed,
+            unknown: Box::default(),
+        });
+        let durability = if cause == Cause::Device { durability(entity.class) } else { Durability::Now };
+        self.table.touch(number);
+        vec![Effect::Commit(durability), Effect::Changed(number)]
+    }
+
+    /// Finds an entity that this home may write; nothing means that it may create it.
+    fn writable(&self, key: &EntityKey) -> Result<Option<Number>, WriteError> {
+        let number = self.table.find(key.space, &key.id);
+        match key.space {
+            Space::Joint => Ok(number),
+            Space::Home(home) if home == self.me.home => Ok(number),
+            Space::Home(_) => match number.and_then(|number| self.table.get(number)) {
+                None => Err(WriteError::NotFound),
+                Some(entity) if entity.class == Class::Device => Err(WriteError::Device),
+                Some(entity) if entity.right < Some(Right::Edit) => Err(WriteError::NotAllowed),
+                Some(_) => Ok(number),
+            },
+        }
+    }
+
+    fn check(
+        &mut self,
+        peer: HomeId,
+        number: Option<Number>,
+        offered: &Offered,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        let entity = number.and_then(|number| self.table.get(number));
+        let space = offered.key.space;
+        if space == Space::Home(self.me.home) {
+            self.check_edit(peer, entity, offered)?;
+        }
+        if entity.is_none() && self.table.len(space) >= self.options.quota {
+            return Err(Refusal::Quota);
+        }
+        if entity.map_or(0, |entity| entity.siblings.len()) + offered.versions.len() > MAX_SIBLINGS {
+            return Err(Refusal::Quota);
+        }
+        for version in offered.versions.iter() {
+            self.clock.observe(version.dot.hlc, now_ms)?;
+            version.groups().try_for_each(|group| self.clock.observe(group.dot.hlc, now_ms))?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a peer may write this, and claims to have seen only what it can have seen.
+    fn check_edit(&self, peer: HomeId, entity: Option<&Entity>, offered: &Offered) -> Result<(), Refusal> {
+        let entity = entity.ok_or(Refusal::Forbidden)?;
+        let right = self.admits(peer, entity).map(|admission| admission.right);
+        if entity.class == Class::Device || right < Some(Right::Edit) {
+            return Err(Refusal::Forbidden);
+        }
+        let honest = |dot: Dot| {
+            dot.actor.home == peer
+                || entity.siblings.has_seen(dot)
+                || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
+        };
+        let fresh = offered.versions.iter().filter(|version| !entity.siblings.has_seen(version.dot));
+        for version in fresh {
+            let seen = version.context.dots().chain(version.groups().map(|group| group.dot)).all(honest);
+            if version.dot.actor.home != peer || !seen {
+                return Err(Refusal::Forbidden);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what each peer sees at present.
+    fn admitted(&self, peers: &[HomeId]) -> Vec<(HomeId, Vec<EntityId>)> {
+        let own = Space::Home(self.me.home);
+        let seen_by = |peer| {
+            let admitted = self.table.in_space(own).filter(|(_, entity)| self.admits(peer, entity).is_some());
+            admitted.map(|(_, entity)| entity.key.id.clone()).collect()
+        };
+        peers.iter().map(|&peer| (peer, seen_by(peer))).collect()
+    }
+
+    /// Notes what peers saw before and no longer see, and forgets withdrawals that a rule has undone.
+    fn settle_grants(&mut self, before: Vec<(HomeId, Vec<EntityId>)>, peers: &[HomeId]) -> Effect {
+        let seq = self.table.advance();
+        let after = self.admitted(peers);
+        for ((peer, before), (_, mut after)) in before.into_iter().zip(after) {
+            after.sort_unstable();
+            let gone = self.gone.entry(peer).or_default();
+            gone.retain(|id, _| after.binary_search(id).is_err());
+            let lost = before.into_iter().filter(|id| after.binary_search(id).is_err());
+            gone.extend(lost.map(|id| (id, seq)));
+        }
+        Effect::Commit(Durability::Now)
+    }
+}
+
+fn durability(class: Class) -> Durability {
+    match class {
+        Class::Device => Durability::Lazy,
+        Class::Document => Durability::Now,
+    }
+}
+
+/// Why a write of this home's own is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// No such entity, and this home cannot make it.
+    #[error("no such entity")]
+    NotFound,
+    /// A device of another home takes commands, not writes.
+    #[error("only the home that owns a device reports its state")]
+    Device,
+    /// The owner has not granted it.
+    #[error("the owner has not granted edit")]
+    NotAllowed,
+    /// The update itself is not acceptable.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+}
+
+/// Why an offer of a peer is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The peer may not write this.
+    #[error("forbidden")]
+    Forbidden,
+    /// The peer has placed as much here as it may.
+    #[error("quota")]
+    Quota,
+    /// A stamp lies in this home's future.
+    #[error(transparent)]
+    Skew(#[from] Skew),
+}

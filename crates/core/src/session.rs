@@ -1,0 +1,304 @@
+//! The conversation with one peer, from hello to goodbye.
+//!
+//! Both sides say hello at once: who they are and how far they have followed the
+//! other. What the other lacks follows at once, so catching up takes one round
+//! trip. From then on a session is woken, reads the change log from where it
+//! stands, and offers the *present* of what has changed: a slow peer costs no
+//! memory and a reconnect is nothing special.
+//!
+//! Frames go out by [`Session::offer`] and come in by [`Session::receive`]. What
+//! a peer may see is decided when bytes are encoded, what it may write when they
+//! are merged. A session keeps per shared entity what the peer has of it, and
+//! nothing that grows with rates or outages.
+
+use crate::{
+    EntityKey, HomeId, Space,
+    defaults::WANTED_AT_ONCE,
+    dot::Dot,
+    effect::{Durability, Effect, Incident},
+    epoch::Resume,
+    hlc::Hlc,
+    intent::{Intent, Outcome},
+    replica::Replica,
+    wire::{Ack, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
+};
+
+mod incoming;
+mod outgoing;
+
+use incoming::Incoming;
+use outgoing::Outgoing;
+
+/// The conversation with one peer on one link.
+#[derive(Debug)]
+pub struct Session {
+    peer: HomeId,
+    me: HomeId,
+    joint: bool,
+    greeted: Option<Greeting>,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    skew_ms: Option<i64>,
+}
+
+/// What the peer said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// The protocol version that both speak.
+    pub proto: u16,
+    /// Random per start of the peer.
+    pub boot: u64,
+    /// Its name for itself.
+    pub name: String,
+}
+
+/// How this home introduces itself.
+#[derive(Clone, Debug)]
+pub struct Introduction<'a> {
+    /// Random per start.
+    pub boot: u64,
+    /// The home's name.
+    pub name: &'a str,
+    /// The lowest protocol version this peer may speak: what it has spoken never falls.
+    pub proto_low: u16,
+}
+
+impl Session {
+    /// Opens the conversation; `joint` says that both homes have proven the same shared key.
+    pub fn open(peer: HomeId, joint: bool, me: &Introduction<'_>, replica: &Replica, now_ms: u64) -> Self {
+        let hello = Hello {
+            proto_low: PROTO.0.max(me.proto_low),
+            proto_high: PROTO.1,
+            boot: me.boot,
+            epoch: replica.epochs.present(),
+            head: replica.table().head(),
+            clock: Hlc::at(now_ms),
+            cursor: replica.cursors.get(&peer).cloned().unwrap_or_default(),
+            name: me.name.into(),
+            granted: replica.grants.latest(peer),
+        };
+        let mut outgoing = Outgoing::default();
+        outgoing.say(Message::Hello(hello));
+        Self {
+            peer,
+            me: replica.actor().home,
+            joint,
+            greeted: None,
+            outgoing,
+            incoming: Incoming::default(),
+            skew_ms: None,
+        }
+    }
+
+    /// Returns the next frame to send, or nothing while there is nothing to say.
+    pub fn offer(&mut self, replica: &Replica) -> Option<Vec<u8>> {
+        if let Some(message) = self.outgoing.next_message() {
+            return Some(message.encode());
+        }
+        self.greeted.as_ref()?;
+        self.outgoing.offer(replica, self.peer, self.joint)
+    }
+
+    /// Takes in a frame from the peer.
+    ///
+    /// # Errors
+    ///
+    /// The session is over: the frame was malformed, came out of turn, or said goodbye.
+    pub fn receive(
+        &mut self,
+        replica: &mut Replica,
+        frame: &[u8],
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, SessionError> {
+        let (kind, _) = open(frame)?;
+        if self.greeted.is_none() {
+            return match Message::decode(frame)? {
+                Message::Hello(hello) => self.greet(replica, hello, now_ms),
+                Message::Bye(reason) => Err(SessionError::Bye(reason)),
+                _ => Err(SessionError::Frame(FrameError::Kind)),
+            };
+        }
+        if kind == OFFER {
+            let taken = self.incoming.take(frame, replica, (self.peer, self.me, self.joint), now_ms)?;
+            taken.replies.into_iter().for_each(|message| self.outgoing.say(message));
+            return Ok(taken.effects);
+        }
+        match Message::decode_known(frame)? {
+            Some(message) => self.hear(replica, message, now_ms),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Tells the peer that what it sent is durable here.
+    pub fn committed(&mut self, replica: &Replica) {
+        let seq = replica.cursors.get(&self.peer).map_or(0, |cursor| cursor.seq());
+        if self.incoming.acknowledge(seq) {
+            self.outgoing.say(Message::Ack(Ack { seq }));
+        }
+    }
+
+    /// Asks for a sign of life, and asks again for what was refused while the clocks disagreed.
+    pub fn beat(&mut self, replica: &Replica, nonce: u64, now_ms: u64) {
+        if self.greeted.is_none() {
+            return;
+        }
+        let caught_up = self.outgoing.caught_up(replica);
+        let digest = caught_up.then(|| self.outgoing.digest(replica, self.peer));
+        let joint = (caught_up && self.joint).then(|| replica.digest_of(Space::Joint));
+        self.outgoing.say(Message::Ping(Ping { nonce, clock: Hlc::at(now_ms), digest, joint }));
+        if let Some(want) = self.incoming.ask_again() {
+            self.outgoing.say(Message::Want(want));
+        }
+    }
+
+    /// Sends a command to a device of the peer.
+    pub fn command(&mut self, intent: Intent) {
+        self.outgoing.say(Message::Intent(intent));
+    }
+
+    /// Tells the peer what became of its command.
+    pub fn answer(&mut self, outcome: Outcome) {
+        self.outgoing.say(Message::Outcome(outcome));
+    }
+
+    /// Tells the peer that this home's key is replaced.
+    pub fn rotate(&mut self, statement: Vec<u8>) {
+        self.outgoing.say(Message::Rotation(statement));
+    }
+
+    /// Says goodbye; nothing is offered after it.
+    pub fn close(&mut self, reason: Reason) {
+        self.outgoing.close(reason);
+    }
+
+    /// Makes the session look at the grants again, for they have changed.
+    pub fn regrant(&mut self, replica: &Replica) {
+        if self.greeted.is_some() {
+            self.outgoing.regrant(replica, self.peer);
+        }
+    }
+
+    /// Returns what the peer said of itself, once it has.
+    pub fn greeting(&self) -> Option<&Greeting> {
+        self.greeted.as_ref()
+    }
+
+    /// Tells whether the peer has proven the shared key.
+    pub fn joint(&self) -> bool {
+        self.joint
+    }
+
+    /// Tells whether nothing waits to be sent and the peer has said how far it got.
+    pub fn in_sync(&self, replica: &Replica) -> bool {
+        self.greeted.is_some() && self.outgoing.caught_up(replica) && self.incoming.caught_up()
+    }
+
+    /// Returns how many of this home's changes the peer has not made durable yet, counted in places of the log.
+    pub fn lag(&self, replica: &Replica) -> u64 {
+        self.outgoing.lag(replica)
+    }
+
+    /// Returns how far the peer's clock is ahead of this home's, as last seen.
+    pub fn skew_ms(&self) -> Option<i64> {
+        self.skew_ms
+    }
+
+    /// Asks for entities of the peer's space in full, a bounded number at a time.
+    fn ask_for(&mut self, ids: Vec<String>, after: Option<u64>) {
+        for chunk in ids.chunks(WANTED_AT_ONCE) {
+            self.outgoing.say(Message::Want(Want { ids: chunk.to_vec(), ..Want::default() }));
+        }
+        if after.is_some() {
+            self.outgoing.say(Message::Want(Want { after, ..Want::default() }));
+        }
+    }
+
+    fn greet(
+        &mut self,
+        replica: &mut Replica,
+        hello: Hello,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, SessionError> {
+        let proto = hello.proto_high.min(PROTO.1);
+        if proto < hello.proto_low || proto < PROTO.0 {
+            self.close(Reason::Version);
+            return Err(SessionError::Version(hello.proto_low, hello.proto_high));
+        }
+        self.skew_ms = Some(hello.clock.ms() as i64 - now_ms as i64);
+        let mut effects = Vec::new();
+        let resume = replica.epochs.resume(&hello.cursor, replica.table().head());
+        if let Resume::Fork(_) = resume {
+            effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
+            if replica.may_repeat_dots(hello.cursor.latest) {
+                replica.reincarnate();
+                effects.insert(0, Effect::Commit(Durability::Now));
+            }
+        }
+        self.outgoing.resume(replica, self.peer, self.joint, &hello.cursor, resume);
+        self.incoming.open(&hello);
+        self.greeted = Some(Greeting { proto, boot: hello.boot, name: hello.name });
+        Ok(effects)
+    }
+
+    fn hear(
+        &mut self,
+        replica: &mut Replica,
+        message: Message,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, SessionError> {
+        let peer = self.peer;
+        match message {
+            Message::Want(want) => self.outgoing.resend(replica, peer, self.joint, &want),
+            Message::Ack(ack) => {
+                self.outgoing.acknowledged(ack.seq, replica);
+                replica.acknowledge(peer, ack.seq);
+            }
+            Message::Ping(ping) => {
+                self.skew_ms = Some(ping.clock.ms() as i64 - now_ms as i64);
+                self.outgoing.say(Message::Pong(Pong { nonce: ping.nonce, clock: Hlc::at(now_ms) }));
+                if self.incoming.diverged(&ping, replica, peer, now_ms) {
+                    self.ask_for(incoming::held_after(replica, peer, 0), Some(0));
+                    return Ok(vec![Effect::Report { peer, incident: Incident::Diverged }]);
+                }
+            }
+            Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
+            Message::Refused(refused) => return Ok(self.outgoing.refused(replica, peer, refused)),
+            Message::Intent(intent) => return Ok(vec![Effect::Perform { peer, intent }]),
+            Message::Outcome(outcome) => return Ok(vec![Effect::Settled { peer, outcome }]),
+            Message::Rotation(statement) => return Ok(vec![Effect::Rotated { peer, statement }]),
+            Message::Gone(gone) => return Ok(self.incoming.withdraw(replica, peer, &gone)),
+            Message::Forked(fork) => self.ask_for(incoming::held_after(replica, peer, fork.seq), None),
+            Message::Bye(reason) => return Err(SessionError::Bye(reason)),
+            Message::Hello(_) => return Err(SessionError::Frame(FrameError::Kind)),
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Returns the key of a command's entity in the space of the home that carries it out.
+pub fn target(home: HomeId, intent: &Intent) -> EntityKey {
+    EntityKey { space: Space::Home(home), id: intent.entity.clone() }
+}
+
+/// Tells whether a change was made by a home, in whatever incarnation.
+fn made_by(dot: Dot, home: HomeId) -> bool {
+    dot.actor.home == home
+}
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer sent what no home sends.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Both speak different protocols.
+    #[error("the peer speaks protocol {0} to {1}, this home {low} to {high}", low = PROTO.0, high = PROTO.1)]
+    Version(u16, u16),
+    /// The peer's clock or log moved further in one step than it can.
+    #[error("the peer's log jumped by more than a session can hold")]
+    Jump,
+    /// The peer said goodbye.
+    #[error("the peer said goodbye: {0:?}")]
+    Bye(Reason),
+}

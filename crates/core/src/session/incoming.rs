@@ -1,0 +1,237 @@
+//! What comes from the peer: offers are completed, merged, and counted into the cursor.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::{
+    EntityId, EntityKey, HomeId, Space,
+    defaults::{MAX_JUMP, RESYNC_PAUSE_MS},
+    digest::Digest,
+    effect::{Durability, Effect, Incident},
+    grant::Right,
+    hlc::Hlc,
+    replica::{Offered, Refusal, Replica},
+    seed::Seed,
+    siblings::Siblings,
+    table::Class,
+    wire::{Actors, Draft, FrameError, Gone, Hello, Item, Message, Offer, Ping, Refused, Want, Why},
+};
+
+use super::SessionError;
+
+/// What comes from the peer.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    epoch: u64,
+    actors: Actors,
+    names: HashMap<u32, Named, Seed>,
+    /// The place in the peer's log that holds once nothing is awaited.
+    reached: Option<(u64, bool)>,
+    latest: Hlc,
+    /// Numbers that were asked for in full.
+    awaited: BTreeSet<u32>,
+    /// Numbers refused because of their stamps.
+    skewed: BTreeSet<u32>,
+    ended: bool,
+    acknowledged: u64,
+    mismatch: Option<(Digest, Digest)>,
+    resynced_ms: Option<u64>,
+}
+
+/// What a number of the peer stands for.
+#[derive(Clone, Debug)]
+struct Named {
+    key: EntityKey,
+    class: Class,
+    right: Option<Right>,
+}
+
+/// What an offer leads to.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) effects: Vec<Effect>,
+    pub(super) replies: Vec<Message>,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self {
+            epoch: 0,
+            actors: Actors::default(),
+            names: HashMap::with_hasher(Seed::new([0; 16])),
+            reached: None,
+            latest: Hlc::default(),
+            awaited: BTreeSet::new(),
+            skewed: BTreeSet::new(),
+            ended: false,
+            acknowledged: 0,
+            mismatch: None,
+            resynced_ms: None,
+        }
+    }
+}
+
+impl Incoming {
+    pub(super) fn open(&mut self, hello: &Hello) {
+        self.epoch = hello.epoch;
+    }
+
+    /// Takes in an offer.
+    pub(super) fn take(
+        &mut self,
+        frame: &[u8],
+        replica: &mut Replica,
+        (peer, me, joint): (HomeId, HomeId, bool),
+        now_ms: u64,
+    ) -> Result<Taken, SessionError> {
+        let offer = Offer::decode(frame, peer, me, &mut self.actors)?;
+        let mut taken = Taken::default();
+        let mut want = Want::default();
+        let sent_at = offer.seq.unwrap_or(u64::MAX);
+        for item in offer.items {
+            let number = item.number;
+            let named = self.name(&item)?;
+            if named.key.space == Space::Joint && !joint {
+                taken.replies.push(refused(number, Why::Forbidden, now_ms));
+                continue;
+            }
+            match complete(item.drafts, replica, &named.key) {
+                None => want.numbers.push(number),
+                Some(versions) => {
+                    self.awaited.remove(&number);
+                    self.skewed.remove(&number);
+                    let Named { key, class, right } = named;
+                    let offered = Offered { key, class, versions, sent_at, right, replace: item.replace };
+                    match replica.merge(peer, offered, now_ms) {
+                        Ok(effects) => taken.effects.extend(effects),
+                        Err(refusal) => self.refuse(refusal, number, peer, now_ms, &mut taken),
+                    }
+                }
+            }
+        }
+        self.awaited.extend(want.numbers.iter().copied());
+        if !want.numbers.is_empty() {
+            taken.replies.push(Message::Want(want));
+        }
+        self.latest = self.latest.max(offer.clock);
+        self.reached = offer.seq.map(|seq| (seq, offer.end)).or(self.reached);
+        self.ended = offer.end;
+        self.follow(replica, peer, &mut taken.effects)?;
+        order(&mut taken.effects);
+        Ok(taken)
+    }
+
+    /// Forgets what the peer has withdrawn.
+    pub(super) fn withdraw(&mut self, replica: &mut Replica, peer: HomeId, gone: &Gone) -> Vec<Effect> {
+        let ids: Vec<EntityId> = gone.ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let mut effects: Vec<_> = ids.iter().flat_map(|id| replica.withdraw(peer, id)).collect();
+        order(&mut effects);
+        effects
+    }
+
+    /// Tells whether there is something new to acknowledge up to a place, and takes note that it is.
+    pub(super) fn acknowledge(&mut self, seq: u64) -> bool {
+        let news = seq != self.acknowledged;
+        self.acknowledged = seq;
+        news
+    }
+
+    /// Returns what to ask for again because its stamps were from the future.
+    pub(super) fn ask_again(&self) -> Option<Want> {
+        let numbers: Vec<_> = self.skewed.iter().copied().collect();
+        (!numbers.is_empty()).then(|| Want { numbers, ..Want::default() })
+    }
+
+    /// Tells whether both sides, at rest, hold different things: the same mismatch in two pings running.
+    pub(super) fn diverged(&mut self, ping: &Ping, replica: &Replica, peer: HomeId, now_ms: u64) -> bool {
+        let pair = |theirs: Option<Digest>, space| theirs.map(|theirs| (theirs, replica.digest_of(space)));
+        let own = pair(ping.digest, Space::Home(peer)).filter(|(theirs, ours)| theirs != ours);
+        let now = own.or_else(|| pair(ping.joint, Space::Joint).filter(|(theirs, ours)| theirs != ours));
+        let again =
+            now.is_some() && now == self.mismatch && self.awaited.is_empty() && self.skewed.is_empty();
+        self.mismatch = now;
+        let rested = self.resynced_ms.is_none_or(|at| now_ms.saturating_sub(at) >= RESYNC_PAUSE_MS);
+        if again && rested {
+            self.resynced_ms = Some(now_ms);
+        }
+        again && rested
+    }
+
+    /// Tells whether the peer has said that it has nothing more, and nothing is awaited.
+    pub(super) fn caught_up(&self) -> bool {
+        self.ended && self.awaited.is_empty()
+    }
+
+    fn name(&mut self, item: &Item) -> Result<Named, FrameError> {
+        if let Some((space, id)) = &item.name {
+            let key = EntityKey { space: *space, id: id.clone() };
+            self.names.insert(item.number, Named { key, class: item.class, right: item.right });
+        }
+        let named = self.names.get_mut(&item.number).ok_or(FrameError::Kind)?;
+        named.right = item.right.or(named.right);
+        Ok(named.clone())
+    }
+
+    fn refuse(&mut self, refusal: Refusal, number: u32, peer: HomeId, now_ms: u64, taken: &mut Taken) {
+        let (why, incident) = match refusal {
+            Refusal::Forbidden => (Why::Forbidden, Incident::Forbidden),
+            Refusal::Quota => (Why::Quota, Incident::Quota),
+            Refusal::Skew(_) => (Why::Skew, Incident::ClockSkew),
+        };
+        if why == Why::Skew {
+            self.skewed.insert(number);
+        }
+        taken.replies.push(refused(number, why, now_ms));
+        taken.effects.push(Effect::Report { peer, incident });
+    }
+
+    /// Moves the cursor, unless something up to there is still awaited.
+    fn follow(
+        &mut self,
+        replica: &mut Replica,
+        peer: HomeId,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), SessionError> {
+        let cursor = replica.cursors.entry(peer).or_default();
+        cursor.latest = cursor.latest.max(self.latest);
+        let Some((seq, end)) = self.reached.take_if(|_| self.awaited.is_empty() && self.skewed.is_empty())
+        else {
+            return Ok(());
+        };
+        let known = cursor.trail.last().is_some_and(|last| last.0 == self.epoch);
+        if known && seq > cursor.seq().saturating_add(MAX_JUMP) {
+            return Err(SessionError::Jump);
+        }
+        let mark = if end { self.latest } else { cursor.mark };
+        cursor.advance(self.epoch, seq, mark);
+        effects.push(Effect::Commit(Durability::Lazy));
+        Ok(())
+    }
+}
+
+/// Returns the ids of a peer's entities that this home holds and that the peer sent after a place in its log.
+pub(super) fn held_after(replica: &Replica, peer: HomeId, seq: u64) -> Vec<String> {
+    let held =
+        replica.table().in_space(Space::Home(peer)).filter(|(_, entity)| seq == 0 || entity.sent_at > seq);
+    held.map(|(_, entity)| entity.key.id.to_string()).collect()
+}
+
+/// Completes all versions of an item, or none.
+fn complete(drafts: Vec<Draft>, replica: &Replica, key: &EntityKey) -> Option<Siblings> {
+    let known = replica.find(key).map(|entity| &entity.siblings[..]).unwrap_or_default();
+    drafts.into_iter().map(|draft| draft.complete(known)).collect()
+}
+
+fn refused(number: u32, why: Why, now_ms: u64) -> Message {
+    Message::Refused(Refused { number, why, clock: Hlc::at(now_ms) })
+}
+
+/// Puts one commit, as urgent as the most urgent, in front.
+fn order(effects: &mut Vec<Effect>) {
+    let commits = effects.iter().filter_map(|effect| match effect {
+        Effect::Commit(durability) => Some(*durability),
+        _ => None,
+    });
+    let Some(most) = commits.max() else { return };
+    effects.retain(|effect| !matches!(effect, Effect::Commit(_)));
+    effects.insert(0, Effect::Commit(most));
+}

@@ -1,0 +1,335 @@
+//! What goes to the peer: first messages, then what is new in the log, then what it still lacks.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::made_by;
+use crate::{
+    HomeId, Space,
+    body::Group,
+    defaults::{CHUNK, WANTED_AT_ONCE},
+    digest::Digest,
+    effect::{Durability, Effect, Incident},
+    epoch::{Cursor, Resume},
+    grant::Right,
+    hlc::Hlc,
+    replica::Replica,
+    seed::Seed,
+    table::{Class, Entity, Number},
+    wire::{Actors, Forked, Gone, Heading, Message, OfferBuilder, Reason, Refused, Want, Why},
+};
+
+/// What goes to the peer.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    messages: VecDeque<Message>,
+    closed: bool,
+    /// The place in the log up to which everything was offered or stands in the backlog.
+    position: u64,
+    /// What the peer lacks from before `position`, in the order of its rank.
+    backlog: VecDeque<Due>,
+    /// What the peer has of each entity, as far as this session knows.
+    sent: HashMap<Number, Sent, Seed>,
+    /// The peer has every change of ours up to this stamp in entities it saw before `since`.
+    mark: Hlc,
+    since: u64,
+    acknowledged: u64,
+    told: u64,
+    granted: u64,
+    /// Whether the peer has been told that it stands at the end of the log.
+    ended: bool,
+    actors: Actors,
+}
+
+/// Something that the peer lacks.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    rank: u64,
+    number: Number,
+    full: bool,
+}
+
+/// What the peer has of one entity.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    generation: u32,
+    seq: u64,
+    mark: Hlc,
+    right: Option<Right>,
+    refused: bool,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            messages: VecDeque::new(),
+            closed: false,
+            position: 0,
+            backlog: VecDeque::new(),
+            sent: HashMap::with_hasher(Seed::new([0; 16])),
+            mark: Hlc::default(),
+            since: 0,
+            acknowledged: 0,
+            told: 0,
+            granted: 0,
+            ended: false,
+            actors: Actors::default(),
+        }
+    }
+}
+
+impl Outgoing {
+    /// Queues a message ahead of all offers.
+    pub(super) fn say(&mut self, message: Message) {
+        if !self.closed {
+            self.messages.push_back(message);
+        }
+    }
+
+    /// Queues the goodbye, after which nothing is said.
+    pub(super) fn close(&mut self, reason: Reason) {
+        self.say(Message::Bye(reason));
+        self.closed = true;
+    }
+
+    pub(super) fn next_message(&mut self) -> Option<Message> {
+        self.messages.pop_front()
+    }
+
+    /// Starts from where the peer stands.
+    pub(super) fn resume(
+        &mut self,
+        replica: &Replica,
+        peer: HomeId,
+        joint: bool,
+        cursor: &Cursor,
+        resume: Resume,
+    ) {
+        let (from, known) = match resume {
+            Resume::From(seq) => (seq, true),
+            Resume::Fork(seq) => (seq, false),
+        };
+        (self.mark, self.since) = if known { (cursor.mark, from) } else { Default::default() };
+        self.position = replica.table().head();
+        self.acknowledged = from;
+        let changed =
+            replica.table().since(from).filter(|(_, entity)| visible(replica, peer, joint, entity).is_some());
+        let mut backlog: Vec<_> =
+            changed.map(|(number, entity)| Due { rank: entity.seq, number, full: false }).collect();
+        if replica.grants.latest(peer) > from {
+            backlog.extend(
+                newly_granted(replica, peer, from)
+                    .filter(|due| replica.table().get(due.number).is_some_and(|entity| entity.seq <= from)),
+            );
+        }
+        backlog.sort_by_key(|due| due.rank);
+        self.backlog = backlog.into();
+        self.granted = replica.grants.latest(peer);
+        if let Resume::Fork(seq) = resume {
+            self.say(Message::Forked(Forked { seq }));
+        }
+        self.say_gone(replica, peer, from);
+    }
+
+    /// Queues what the latest rules newly admit.
+    pub(super) fn regrant(&mut self, replica: &Replica, peer: HomeId) {
+        let mut due: Vec<_> = newly_granted(replica, peer, self.granted).collect();
+        due.sort_by_key(|due| due.rank);
+        self.backlog.extend(due);
+        self.say_gone(replica, peer, self.granted);
+        self.granted = replica.table().head();
+        self.ended = false;
+    }
+
+    /// Names what was withdrawn from the peer after a place in the log.
+    fn say_gone(&mut self, replica: &Replica, peer: HomeId, after: u64) {
+        let gone: Vec<_> =
+            replica.gone(peer).filter(|(_, seq)| *seq > after).map(|(id, _)| id.clone()).collect();
+        for chunk in gone.chunks(WANTED_AT_ONCE) {
+            let own = Space::Home(replica.actor().home);
+            let numbers = chunk.iter().filter_map(|id| replica.table().find(own, id));
+            numbers.for_each(|number| {
+                self.sent.remove(&number);
+            });
+            self.say(Message::Gone(Gone { ids: chunk.iter().map(ToString::to_string).collect() }));
+        }
+    }
+
+    /// Queues what the peer asks for, in full.
+    pub(super) fn resend(&mut self, replica: &Replica, peer: HomeId, joint: bool, want: &Want) {
+        let (table, own) = (replica.table(), Space::Home(replica.actor().home));
+        let shown = |number: &Number| {
+            table.get(*number).is_some_and(|entity| visible(replica, peer, joint, entity).is_some())
+        };
+        let find = |id: &String| table.find(own, &id.parse().ok()?).filter(shown);
+        let (known, unknown): (Vec<_>, Vec<_>) = want.ids.iter().partition(|id| find(id).is_some());
+        if !unknown.is_empty() {
+            self.say(Message::Gone(Gone { ids: unknown.into_iter().cloned().collect() }));
+        }
+        let after = want.after.into_iter().flat_map(|seq| table.since(seq)).map(|(number, _)| number);
+        let wanted = known.into_iter().filter_map(find).chain(want.numbers.iter().copied()).chain(after);
+        for number in wanted.filter(shown) {
+            self.sent.remove(&number);
+            self.backlog.push_front(Due { rank: 0, number, full: true });
+        }
+        self.ended = false;
+    }
+
+    /// Returns the next offer: first what is new, then what is due, as much as a chunk holds.
+    pub(super) fn offer(&mut self, replica: &Replica, peer: HomeId, joint: bool) -> Option<Vec<u8>> {
+        if self.closed || (self.ended && self.caught_up(replica)) {
+            return None;
+        }
+        let clock = replica.clock().last();
+        let mut out = OfferBuilder::new(clock);
+        let table = replica.table();
+        for (number, entity) in table.since(self.position) {
+            if out.len() >= CHUNK {
+                break;
+            }
+            self.push(replica, (peer, joint), number, entity, false, &mut out);
+            self.position = entity.seq;
+        }
+        if out.len() < CHUNK {
+            self.position = table.head();
+        }
+        while out.len() < CHUNK {
+            let Some(due) = self.backlog.pop_front() else { break };
+            let Some(entity) = table.get(due.number) else { continue };
+            let fresh = !due.full
+                && self.sent.get(&due.number).is_some_and(|sent| {
+                    sent.seq >= entity.seq.max(due.rank) && sent.generation == entity.generation
+                });
+            if !fresh {
+                self.push(replica, (peer, joint), due.number, entity, due.full, &mut out);
+            }
+        }
+        let end = self.caught_up(replica);
+        let seq = self.reached();
+        if out.is_empty() && (self.ended || !end) {
+            return None;
+        }
+        self.ended = end;
+        self.told = seq.unwrap_or(self.told);
+        Some(out.finish(&mut self.actors, seq, end))
+    }
+
+    /// Notes how far the peer has made our log durable.
+    pub(super) fn acknowledged(&mut self, seq: u64, replica: &Replica) {
+        self.acknowledged = self.acknowledged.max(seq.min(replica.table().head()));
+    }
+
+    /// Notes that the peer did not take an entity in.
+    pub(super) fn refused(&mut self, replica: &mut Replica, peer: HomeId, refused: Refused) -> Vec<Effect> {
+        let Some(sent) = self.sent.get_mut(&refused.number) else { return Vec::new() };
+        sent.refused = true;
+        let incident = match refused.why {
+            Why::Skew => return vec![Effect::Report { peer, incident: Incident::ClockSkew }],
+            Why::Quota => Incident::Quota,
+            Why::Forbidden => Incident::Forbidden,
+        };
+        let report = Effect::Report { peer, incident };
+        let Some(entity) = replica.table().get(refused.number) else { return vec![report] };
+        let id = entity.key.id.clone();
+        if entity.key.space != Space::Home(peer) || !replica.take_back(refused.number) {
+            return vec![report];
+        }
+        self.say(Message::Want(Want { ids: vec![id.to_string()], ..Want::default() }));
+        vec![Effect::Commit(Durability::Now), Effect::Changed(refused.number), report]
+    }
+
+    /// Tells whether everything has been offered.
+    pub(super) fn caught_up(&self, replica: &Replica) -> bool {
+        self.backlog.is_empty() && self.position >= replica.table().head()
+    }
+
+    /// Returns how far the peer's durable place is behind the log.
+    pub(super) fn lag(&self, replica: &Replica) -> u64 {
+        self.told
+            .max(if self.caught_up(replica) { 0 } else { replica.table().head() })
+            .saturating_sub(self.acknowledged)
+    }
+
+    /// Returns what the peer should hold of this home's space.
+    pub(super) fn digest(&self, replica: &Replica, peer: HomeId) -> Digest {
+        let own = replica.table().in_space(Space::Home(replica.actor().home));
+        let refused = |number| self.sent.get(&number).is_some_and(|sent| sent.refused);
+        let held = own.filter(|(number, entity)| replica.admits(peer, entity).is_some() && !refused(*number));
+        held.map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+    }
+
+    fn push(
+        &mut self,
+        replica: &Replica,
+        (peer, joint): (HomeId, bool),
+        number: Number,
+        entity: &Entity,
+        full: bool,
+        out: &mut OfferBuilder,
+    ) {
+        let Some(seen) = visible(replica, peer, joint, entity) else { return };
+        let known = self.sent.get(&number).copied().filter(|sent| sent.generation == entity.generation);
+        let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
+        let mark = known.map_or(before, |sent| sent.mark.max(before));
+        let me = replica.actor();
+        let has = |group: &Group<'_>| {
+            !full && ((group.dot.actor == me && group.dot.hlc <= mark) || made_by(group.dot, peer))
+        };
+        let right = seen.right.filter(|_| known.is_none_or(|sent| sent.right != seen.right));
+        let heading = Heading { name: known.is_none(), right, replace: full };
+        out.push(number, entity, heading, (me.home, peer), &mut self.actors, has);
+        let mark = replica.clock().last();
+        let sent = Sent {
+            generation: entity.generation,
+            seq: entity.seq.max(seen.since),
+            mark,
+            right: seen.right,
+            refused: false,
+        };
+        self.sent.insert(number, sent);
+    }
+
+    /// Returns the place that the peer has reached with what was offered so far.
+    fn reached(&self) -> Option<u64> {
+        match self.backlog.front() {
+            Some(due) if due.full => None,
+            Some(due) => Some(due.rank.saturating_sub(1).min(self.position)),
+            None => Some(self.position),
+        }
+    }
+}
+
+/// What a peer sees of an entity.
+struct Seen {
+    right: Option<Right>,
+    since: u64,
+}
+
+/// Decides whether an entity goes to a peer, and since when.
+///
+/// A home passes on what belongs to its own space and to the joint one, and its own edits of the
+/// peer's documents; never anything of a third home.
+fn visible(replica: &Replica, peer: HomeId, joint: bool, entity: &Entity) -> Option<Seen> {
+    let me = replica.actor().home;
+    match entity.key.space {
+        Space::Home(home) if home == me => {
+            let admission = replica.admits(peer, entity)?;
+            Some(Seen { right: Some(admission.right), since: admission.seq })
+        }
+        Space::Home(home) if home == peer => {
+            let edited = entity.class == Class::Document
+                && entity.siblings.iter().any(|version| made_by(version.dot, me));
+            edited.then_some(Seen { right: None, since: 0 })
+        }
+        Space::Home(_) => None,
+        Space::Joint => joint.then_some(Seen { right: None, since: 0 }),
+    }
+}
+
+/// Returns this home's entities that a rule made after a place has admitted.
+fn newly_granted(replica: &Replica, peer: HomeId, after: u64) -> impl Iterator<Item = Due> {
+    let own = replica.table().in_space(Space::Home(replica.actor().home));
+    own.filter_map(move |(number, entity)| {
+        let admission = replica.admits(peer, entity).filter(|admission| admission.seq > after)?;
+        Some(Due { rank: admission.seq, number, full: false })
+    })
+}

@@ -1,0 +1,241 @@
+//! The entities a home knows, and the order in which they last changed.
+//!
+//! Every entity has a small [`Number`] for life. The change log is one sequence
+//! for the whole home that remembers only the latest place of each entity, so
+//! whoever follows it (a session, the store) sees the present and nothing twice,
+//! and a follower that fell behind costs nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    EntityId, EntityKey, Space,
+    dot::VersionVector,
+    grant::Right,
+    seed::Seed,
+    siblings::Siblings,
+    view::{Strategy, View},
+};
+
+/// A short name of an entity inside one home, for its lifetime.
+pub type Number = u32;
+
+/// Who may write an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A thing in a house: only its owner reports its state, others send commands.
+    Device,
+    /// A shared note such as a helper or a scene: many may write.
+    Document,
+}
+
+/// What a home knows of one entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entity {
+    /// Its full name.
+    pub key: EntityKey,
+    /// Who may write it.
+    pub class: Class,
+    /// Its versions.
+    pub siblings: Siblings,
+    /// Its place in this home's change log.
+    pub seq: u64,
+    /// Tells it from an earlier entity that had the same number.
+    pub generation: u32,
+    /// For an entity of another home: that home's place in its own log when it sent this.
+    pub sent_at: u64,
+    /// For an entity of another home: what it lets this home do.
+    pub right: Option<Right>,
+}
+
+impl Entity {
+    /// Returns an entity without versions.
+    pub fn new(key: EntityKey, class: Class) -> Self {
+        Self { key, class, siblings: Siblings::default(), seq: 0, generation: 0, sent_at: 0, right: None }
+    }
+
+    /// Returns what is shown of it, unless it is deleted.
+    pub fn view(&self) -> Option<View> {
+        View::of(&self.siblings, Strategy::LatestWins).filter(|view| !view.deleted)
+    }
+
+    /// Returns all that is known of its changes.
+    pub fn context(&self) -> VersionVector {
+        self.siblings.context()
+    }
+}
+
+/// All entities, found by name, by number, or by order of change.
+#[derive(Debug)]
+pub struct Table {
+    entities: Vec<Option<Entity>>,
+    free: Vec<Number>,
+    names: BTreeMap<Space, HashMap<EntityId, Number, Seed>>,
+    log: Vec<(u64, Number)>,
+    head: u64,
+    generation: u32,
+    seed: Seed,
+}
+
+impl Table {
+    /// Returns an empty table whose log goes on after `head`; `seed` guards against chosen names.
+    pub fn new(seed: Seed, head: u64) -> Self {
+        let (entities, free, log) = Default::default();
+        Self { entities, free, names: BTreeMap::new(), log, head, generation: 0, seed }
+    }
+
+    /// Puts back an entity with its place in the log; entities come in the order of their places.
+    pub fn restore(&mut self, entity: Entity) -> Number {
+        let seq = entity.seq;
+        let number = self.insert(entity);
+        self.log.push((seq, number));
+        self.head = self.head.max(seq);
+        number
+    }
+
+    /// Adds an entity that has not changed yet.
+    pub fn insert(&mut self, mut entity: Entity) -> Number {
+        self.generation = self.generation.wrapping_add(1);
+        entity.generation = self.generation;
+        let number = self.free.pop().unwrap_or(self.entities.len() as Number);
+        let names = self.names.entry(entity.key.space).or_insert_with(|| HashMap::with_hasher(self.seed));
+        names.insert(entity.key.id.clone(), number);
+        match self.entities.get_mut(number as usize) {
+            Some(place) => *place = Some(entity),
+            None => self.entities.push(Some(entity)),
+        }
+        number
+    }
+
+    /// Removes an entity without a trace in the log.
+    pub fn remove(&mut self, number: Number) -> Option<Entity> {
+        let entity = self.entities.get_mut(number as usize)?.take()?;
+        if let Some(names) = self.names.get_mut(&entity.key.space) {
+            names.remove(&entity.key.id);
+        }
+        self.free.push(number);
+        Some(entity)
+    }
+
+    /// Takes the next place in the log, for something that is no entity.
+    pub fn advance(&mut self) -> u64 {
+        self.head += 1;
+        self.head
+    }
+
+    /// Moves an entity to the end of the log.
+    pub fn touch(&mut self, number: Number) {
+        let seq = self.advance();
+        if let Some(entity) = self.entities[number as usize].as_mut() {
+            entity.seq = seq;
+            self.log.push((seq, number));
+        }
+        if self.log.len() > 2 * self.entities.len() + 1024 {
+            self.compact();
+        }
+    }
+
+    /// Returns the entity of this number.
+    pub fn get(&self, number: Number) -> Option<&Entity> {
+        self.entities.get(number as usize)?.as_ref()
+    }
+
+    /// Returns the entity of this number.
+    pub fn get_mut(&mut self, number: Number) -> Option<&mut Entity> {
+        self.entities.get_mut(number as usize)?.as_mut()
+    }
+
+    /// Returns the number of the entity of this name.
+    pub fn find(&self, space: Space, id: &EntityId) -> Option<Number> {
+        self.names.get(&space)?.get(id).copied()
+    }
+
+    /// Returns the entities that changed after a place in the log, in the order of change.
+    pub fn since(&self, seq: u64) -> impl Iterator<Item = (Number, &Entity)> {
+        let from = self.log.partition_point(|&(place, _)| place <= seq);
+        self.log[from..].iter().filter_map(|&(place, number)| {
+            self.get(number).filter(|entity| entity.seq == place).map(|entity| (number, entity))
+        })
+    }
+
+    /// Returns all entities of a space, in no order that matters.
+    pub fn in_space(&self, space: Space) -> impl Iterator<Item = (Number, &Entity)> {
+        let numbers = self.names.get(&space).into_iter().flat_map(|names| names.values());
+        numbers.filter_map(|&number| self.get(number).map(|entity| (number, entity)))
+    }
+
+    /// Returns all entities in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (Number, &Entity)> {
+        self.entities.iter().enumerate().filter_map(|(at, entity)| Some((at as Number, entity.as_ref()?)))
+    }
+
+    /// Returns the latest place in the log.
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Returns how many entities a space has.
+    pub fn len(&self, space: Space) -> usize {
+        self.names.get(&space).map_or(0, HashMap::len)
+    }
+
+    /// Returns every space that has had an entity.
+    pub fn spaces(&self) -> impl Iterator<Item = Space> {
+        self.names.keys().copied()
+    }
+
+    fn compact(&mut self) {
+        let entities = &self.entities;
+        self.log.retain(|&(place, number)| {
+            entities[number as usize].as_ref().is_some_and(|entity| entity.seq == place)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HomeId;
+
+    const HERE: Space = Space::Home(HomeId([1; 32]));
+
+    fn table(ids: &[&str]) -> Table {
+        let mut table = Table::new(Seed::new([7; 16]), 0);
+        for id in ids {
+            let key = EntityKey { space: HERE, id: id.parse().unwrap() };
+            let number = table.insert(Entity::new(key, Class::Device));
+            table.touch(number);
+        }
+        table
+    }
+
+    fn names(table: &Table, seq: u64) -> Vec<&str> {
+        table.since(seq).map(|(_, entity)| entity.key.id.as_str()).collect()
+    }
+
+    #[test]
+    fn log_shows_each_entity_once_where_it_last_changed() {
+        let mut table = table(&["a.a", "b.b", "c.c"]);
+        table.touch(0);
+        assert_eq!(names(&table, 0), ["b.b", "c.c", "a.a"]);
+        assert_eq!(names(&table, 3), ["a.a"]);
+        assert_eq!(names(&table, 4), [""; 0]);
+    }
+
+    #[test]
+    fn log_stays_small_under_many_changes() {
+        let mut table = table(&["a.a", "b.b"]);
+        (0..100_000).for_each(|n| table.touch(n % 2));
+        assert!(table.log.len() <= 2 * 2 + 1024 + 1);
+        assert_eq!(names(&table, 0), ["a.a", "b.b"]);
+    }
+
+    #[test]
+    fn number_of_a_removed_entity_is_used_again_without_its_past() {
+        let mut table = table(&["a.a", "b.b"]);
+        table.remove(0);
+        let key = EntityKey { space: HERE, id: "c.c".parse().unwrap() };
+        assert_eq!(table.insert(Entity::new(key, Class::Device)), 0);
+        assert_eq!(names(&table, 0), ["b.b"]);
+        assert_eq!(table.find(HERE, &"a.a".parse().unwrap()), None);
+    }
+}

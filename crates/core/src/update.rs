@@ -1,0 +1,218 @@
+//! What someone asks for: an [`Update`], and the body that it makes of the present one.
+//!
+//! An update that names the state or the attributes replaces that part and keeps
+//! the other; a patch changes single attributes. A group whose values stay the
+//! same keeps its dot, so a version tells by itself what its author changed.
+
+use crate::{
+    body::{self, Body, BodyBuilder, Group},
+    defaults::{MAX_ENTITY, MAX_FIELD_NAME, MAX_FIELDS},
+    dot::Dot,
+    groups::{STATE, group_of},
+    json::{self, Json, JsonError},
+};
+
+/// A wish to change an entity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// The new state, if it changes.
+    pub state: Option<Json>,
+    /// What becomes of the attributes.
+    pub attributes: Attributes,
+}
+
+/// What an update does to the attributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Attributes {
+    /// Keeps them all.
+    #[default]
+    Keep,
+    /// Puts these in the place of all.
+    Replace(Vec<(Box<str>, Json)>),
+    /// Sets single ones, or removes them.
+    Patch(Vec<(Box<str>, Option<Json>)>),
+}
+
+impl Update {
+    /// Returns an update of the state alone.
+    pub fn state(text: &str) -> Self {
+        Self { state: Some(Json::string(text)), attributes: Attributes::Keep }
+    }
+
+    /// Returns an update that replaces state and attributes; `attributes` is a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is no JSON object within the bounds.
+    pub fn replace(state: &str, attributes: &str) -> Result<Self, UpdateError> {
+        let attributes = Attributes::Replace(json::members(attributes)?);
+        Ok(Self { state: Some(Json::string(state)), attributes })
+    }
+
+    /// Checks names and number of what the update brings.
+    ///
+    /// # Errors
+    ///
+    /// Names the attribute that is not acceptable.
+    pub fn check(&self) -> Result<(), UpdateError> {
+        let names: Vec<&str> = match &self.attributes {
+            Attributes::Keep => Vec::new(),
+            Attributes::Replace(all) => all.iter().map(|(name, _)| &**name).collect(),
+            Attributes::Patch(some) => some.iter().map(|(name, _)| &**name).collect(),
+        };
+        if names.len() > MAX_FIELDS - 1 {
+            return Err(UpdateError::TooMany(names.len()));
+        }
+        match names.into_iter().find(|name| name.is_empty() || name.len() > MAX_FIELD_NAME) {
+            Some(name) => Err(UpdateError::Name(name.len())),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the body that this update makes of `base`, or nothing when all is so already.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a result that is larger than an entity may be.
+    pub fn apply(&self, domain: &str, base: &[Group<'_>], dot: Dot) -> Result<Option<Body>, UpdateError> {
+        let mut members = self.members(domain, base);
+        members.sort_unstable();
+        if members.len() > MAX_FIELDS {
+            return Err(UpdateError::TooMany(members.len()));
+        }
+        let mut out = BodyBuilder::new(dot);
+        let (mut base, mut same, mut fields) = (base.iter().peekable(), true, Vec::with_capacity(256));
+        for group in members.chunk_by(|a, b| a.group == b.group) {
+            let key = group[0].group;
+            fields.clear();
+            body::encode_fields(key, group, &mut fields);
+            while base.next_if(|known| known.key < key).is_some() {
+                same = false; // a group that the update removed
+            }
+            let known = base.next_if(|known| known.key == key);
+            let mut next = body::group_over(key, dot, &fields);
+            match known {
+                Some(known) if known.same_values(&next) => next.dot = known.dot,
+                _ => same = false,
+            }
+            out.push(next);
+        }
+        let body = out.finish();
+        if body.as_bytes().len() > MAX_ENTITY {
+            return Err(UpdateError::TooLong(body.as_bytes().len()));
+        }
+        Ok((!same || base.next().is_some()).then_some(body))
+    }
+
+    /// Returns every field of the result, not yet sorted.
+    fn members<'a>(&'a self, domain: &str, base: &[Group<'a>]) -> Vec<Member<'a>> {
+        let mut members = Vec::with_capacity(16);
+        let mut add = |name: &'a str, value: &'a str| {
+            members.push(Member { group: group_of(domain, name), name, value });
+        };
+        if let Some(state) = &self.state {
+            add(STATE, state.as_str());
+        }
+        if let Attributes::Replace(all) = &self.attributes {
+            all.iter().for_each(|(name, value)| add(name, value.as_str()));
+        }
+        if let Attributes::Patch(some) = &self.attributes {
+            some.iter()
+                .filter_map(|(n, v)| Some((n, v.as_ref()?)))
+                .for_each(|(name, value)| add(name, value.as_str()));
+        }
+        let kept = base.iter().flat_map(Group::fields).filter(|(name, _)| self.keeps(name));
+        kept.for_each(|(name, value)| add(name, value));
+        members
+    }
+
+    fn keeps(&self, field: &str) -> bool {
+        match &self.attributes {
+            _ if field == STATE => self.state.is_none(),
+            Attributes::Keep => true,
+            Attributes::Replace(_) => false,
+            Attributes::Patch(some) => !some.iter().any(|(name, _)| &**name == field),
+        }
+    }
+}
+
+/// One field of the result; sorts by group, then by name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Member<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+}
+
+/// Why an update is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// A value is not acceptable.
+    #[error(transparent)]
+    Value(#[from] JsonError),
+    /// An attribute's name is empty or too long.
+    #[error("an attribute's name has 1 to {MAX_FIELD_NAME} bytes, this one has {0}")]
+    Name(usize),
+    /// Too many attributes.
+    #[error("{0} fields are over the limit of {MAX_FIELDS}")]
+    TooMany(usize),
+    /// The whole would be too long.
+    #[error("entity of {0} bytes is over the limit of {MAX_ENTITY}")]
+    TooLong(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HomeId, dot::Actor, hlc::Hlc};
+
+    fn dot(ms: u64) -> Dot {
+        Dot { actor: Actor::first(HomeId([1; 32])), hlc: Hlc::at(ms) }
+    }
+
+    fn light() -> Body {
+        let update =
+            Update::replace("on", r#"{"brightness":10,"hs_color":[1,2],"color_mode":"hs"}"#).unwrap();
+        update.apply("light", &[], dot(1)).unwrap().unwrap()
+    }
+
+    fn dots(body: &Body, version: Dot) -> Vec<(&str, u64)> {
+        body.groups(version).map(|group| (group.key, group.dot.hlc.ms())).collect()
+    }
+
+    #[test]
+    fn only_what_changed_takes_the_new_dot() {
+        let base = light();
+        let groups: Vec<_> = base.groups(dot(1)).collect();
+        let body = Update::state("off").apply("light", &groups, dot(2)).unwrap().unwrap();
+        assert_eq!(dots(&body, dot(2)), [("brightness", 1), ("color", 1), ("state", 2)]);
+    }
+
+    #[test]
+    fn setting_what_is_so_changes_nothing() {
+        let base = light();
+        let groups: Vec<_> = base.groups(dot(1)).collect();
+        assert_eq!(Update::state("on").apply("light", &groups, dot(2)), Ok(None));
+    }
+
+    #[test]
+    fn patch_keeps_the_rest_and_null_removes() {
+        let base = light();
+        let groups: Vec<_> = base.groups(dot(1)).collect();
+        let patch =
+            Attributes::Patch(vec![("brightness".into(), None), ("effect".into(), Some(Json::string("x")))]);
+        let body =
+            Update { state: None, attributes: patch }.apply("light", &groups, dot(2)).unwrap().unwrap();
+        assert_eq!(dots(&body, dot(2)), [("color", 2), ("state", 1)]);
+    }
+
+    #[test]
+    fn removing_the_last_group_is_a_change() {
+        let base = light();
+        let groups: Vec<_> = base.groups(dot(1)).collect();
+        let update = Update::replace("on", r#"{"brightness":10}"#).unwrap();
+        let body = update.apply("light", &groups, dot(2)).unwrap().unwrap();
+        assert_eq!(dots(&body, dot(2)), [("brightness", 1), ("state", 1)]);
+    }
+}

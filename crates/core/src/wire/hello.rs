@@ -1,0 +1,41 @@
+//! The first message of a session, sent by both sides at once.
+
+use minicbor::{Decode, Encode};
+
+use crate::{epoch::Cursor, hlc::Hlc};
+
+/// Who speaks, how far it has followed the other, and where its own log stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Hello {
+    /// The lowest protocol version spoken.
+    #[n(0)]
+    pub proto_low: u16,
+    /// The highest protocol version spoken.
+    #[n(1)]
+    pub proto_high: u16,
+    /// Random per start: two live homes with one key show themselves by two of these.
+    #[n(2)]
+    pub boot: u64,
+    /// The present epoch of the sender's log.
+    #[n(3)]
+    pub epoch: u64,
+    /// The latest place in the sender's log.
+    #[n(4)]
+    pub head: u64,
+    /// The sender's clock.
+    #[n(5)]
+    pub clock: Hlc,
+    /// How far the sender has followed the receiver.
+    #[n(6)]
+    pub cursor: Cursor,
+    /// The sender's name for itself.
+    #[n(7)]
+    pub name: String,
+    /// The place in the sender's log of its latest grant to the receiver.
+    #[n(8)]
+    pub granted: u64,
+}
+
+/// The protocol versions this home speaks.
+pub const PROTO: (u16, u16) = (1, 1);

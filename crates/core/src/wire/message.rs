@@ -1,0 +1,370 @@
+//! Every message but the offer, which needs the session's tables.
+
+use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode};
+
+use super::{Hello, version::length};
+use crate::{
+    EntityId, HomeId,
+    body::certain,
+    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME},
+    digest::Digest,
+    dot::{Actor, Dot},
+    hlc::Hlc,
+    intent::{Intent, Outcome, Status, Wish},
+    json::Json,
+};
+
+/// The kind of a frame that carries an offer.
+pub(crate) const OFFER: u8 = 1;
+
+/// One message of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Opens the session.
+    Hello(Hello),
+    /// Asks for entities in full.
+    Want(Want),
+    /// Says how far the other's log has been made durable here.
+    Ack(Ack),
+    /// Asks for a sign of life and tells what the other side should hold.
+    Ping(Ping),
+    /// Answers a ping.
+    Pong(Pong),
+    /// Says that an offered entity was not taken in.
+    Refused(Refused),
+    /// A command to a device of the receiver.
+    Intent(Intent),
+    /// What became of a command.
+    Outcome(Outcome),
+    /// A statement that the sender's key is replaced, signed by both keys.
+    Rotation(Vec<u8>),
+    /// Ends the session.
+    Bye(Reason),
+    /// Entities that the sender has withdrawn, or that are not (any more) in its space.
+    Gone(Gone),
+    /// The receiver has seen a future of the sender's log that the sender has lost; both agree up to this place.
+    Forked(Forked),
+}
+
+/// Asks for entities in full: by the other's number, by id in the other's space, or all after a place in its log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Want {
+    /// Numbers that the other side has given in this session.
+    #[n(0)]
+    pub numbers: Vec<u32>,
+    /// Ids in the other side's space.
+    #[n(1)]
+    pub ids: Vec<String>,
+    /// Everything after this place.
+    #[n(2)]
+    pub after: Option<u64>,
+}
+
+/// Names entities of the sender that the receiver shall forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Gone {
+    /// Their ids.
+    #[n(0)]
+    pub ids: Vec<String>,
+}
+
+/// Says where the sender's log forks from what the receiver has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Forked {
+    /// The last common place.
+    #[n(0)]
+    pub seq: u64,
+}
+
+/// Acknowledges what is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Ack {
+    /// The place in the receiver's log.
+    #[n(0)]
+    pub seq: u64,
+}
+
+/// A sign of life, sent when caught up with what the other side should hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Ping {
+    /// Comes back in the answer.
+    #[n(0)]
+    pub nonce: u64,
+    /// The sender's wall clock.
+    #[n(1)]
+    pub clock: Hlc,
+    /// What the receiver should hold of the sender's space.
+    #[n(2)]
+    pub digest: Option<Digest>,
+    /// What the sender holds of the joint space.
+    #[n(3)]
+    pub joint: Option<Digest>,
+}
+
+/// The answer to a ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Pong {
+    /// The ping's nonce.
+    #[n(0)]
+    pub nonce: u64,
+    /// The sender's wall clock.
+    #[n(1)]
+    pub clock: Hlc,
+}
+
+/// Says that an offered entity was not taken in, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Refused {
+    /// The number that the other side has given.
+    #[n(0)]
+    pub number: u32,
+    /// Why.
+    #[n(1)]
+    pub why: Why,
+    /// The sender's wall clock.
+    #[n(2)]
+    pub clock: Hlc,
+}
+
+/// Why an offered entity was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Why {
+    /// No right to write it.
+    #[n(0)]
+    Forbidden,
+    /// More than the receiver takes.
+    #[n(1)]
+    Quota,
+    /// A stamp from the receiver's future; it is asked for again when the clocks agree.
+    #[n(2)]
+    Skew,
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Reason {
+    /// The home stops.
+    #[n(0)]
+    Stopping,
+    /// The sender has forgotten the receiver.
+    #[n(1)]
+    Unpaired,
+    /// No protocol version in common.
+    #[n(2)]
+    Version,
+    /// A message was not understood.
+    #[n(3)]
+    Protocol,
+    /// Two live homes use one key.
+    #[n(4)]
+    Cloned,
+    /// Another link to the same home is used.
+    #[n(5)]
+    Superseded,
+}
+
+impl Message {
+    /// Returns the message as a frame.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Encoder::new(Vec::with_capacity(64));
+        certain(out.array(2));
+        match self {
+            Self::Hello(body) => certain(out.u8(0).and_then(|out| out.encode(body))),
+            Self::Want(body) => certain(out.u8(2).and_then(|out| out.encode(body))),
+            Self::Ack(body) => certain(out.u8(3).and_then(|out| out.encode(body))),
+            Self::Ping(body) => certain(out.u8(4).and_then(|out| out.encode(body))),
+            Self::Pong(body) => certain(out.u8(5).and_then(|out| out.encode(body))),
+            Self::Refused(body) => certain(out.u8(6).and_then(|out| out.encode(body))),
+            Self::Intent(intent) => encode_intent(intent, &mut out),
+            Self::Outcome(outcome) => encode_outcome(outcome, &mut out),
+            Self::Rotation(statement) => certain(out.u8(9).and_then(|out| out.bytes(statement))),
+            Self::Bye(reason) => certain(out.u8(10).and_then(|out| out.encode(reason))),
+            Self::Gone(body) => certain(out.u8(11).and_then(|out| out.encode(body))),
+            Self::Forked(body) => certain(out.u8(12).and_then(|out| out.encode(body))),
+        }
+        out.into_writer()
+    }
+
+    /// Reads a frame; nothing is returned for a kind that this version does not know.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is malformed or beyond the bounds.
+    pub fn decode_known(frame: &[u8]) -> Result<Option<Self>, FrameError> {
+        let (kind, mut decoder) = open(frame)?;
+        let message = match kind {
+            0 => Self::Hello(decoder.decode()?),
+            2 => Self::Want(decoder.decode()?),
+            3 => Self::Ack(decoder.decode()?),
+            4 => Self::Ping(decoder.decode()?),
+            5 => Self::Pong(decoder.decode()?),
+            6 => Self::Refused(decoder.decode()?),
+            7 => Self::Intent(decode_intent(&mut decoder)?),
+            8 => Self::Outcome(decode_outcome(&mut decoder)?),
+            9 => Self::Rotation(decoder.bytes()?.to_vec()),
+            10 => Self::Bye(decoder.decode()?),
+            11 => Self::Gone(decoder.decode()?),
+            12 => Self::Forked(decoder.decode()?),
+            _ => return Ok(None),
+        };
+        Ok(Some(message))
+    }
+
+    /// Reads a frame that must be of a known kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::decode_known`], and [`FrameError::Kind`].
+    pub fn decode(frame: &[u8]) -> Result<Self, FrameError> {
+        Self::decode_known(frame)?.ok_or(FrameError::Kind)
+    }
+}
+
+/// Opens a frame: its kind, and a decoder that stands before the body.
+pub(crate) fn open(frame: &[u8]) -> Result<(u8, Decoder<'_>), FrameError> {
+    if frame.len() > MAX_FRAME {
+        return Err(FrameError::TooLong(frame.len()));
+    }
+    let mut decoder = Decoder::new(frame);
+    match decoder.array()? {
+        Some(2) => Ok((decoder.u8()?, decoder)),
+        _ => Err(FrameError::Kind),
+    }
+}
+
+fn encode_dot(dot: Dot, out: &mut Encoder<Vec<u8>>) {
+    let parts = out.array(3).and_then(|out| out.bytes(&dot.actor.home.0));
+    certain(parts.and_then(|out| out.u32(dot.actor.incarnation)).and_then(|out| out.u64(dot.hlc.0)));
+}
+
+fn decode_dot(decoder: &mut Decoder<'_>) -> Result<Dot, decode::Error> {
+    decoder.array()?;
+    let home = decoder.bytes()?.try_into().map_err(|_| decode::Error::message("a home id has 32 bytes"))?;
+    let actor = Actor { home: HomeId(home), incarnation: decoder.u32()? };
+    Ok(Dot { actor, hlc: Hlc(decoder.u64()?) })
+}
+
+/// Keys: 0 id, 1 entity, 2 time to live in ms, 3 state, 4 attributes, 5 service, 6 data.
+fn encode_intent(intent: &Intent, out: &mut Encoder<Vec<u8>>) {
+    let keys = match &intent.wish {
+        Wish::Set { state, .. } => 4 + u64::from(state.is_some()),
+        Wish::Call { .. } => 5,
+    };
+    certain(out.u8(7).and_then(|out| out.map(keys)).and_then(|out| out.u8(0)));
+    encode_dot(intent.id, out);
+    certain(out.u8(1).and_then(|out| out.str(intent.entity.as_str())));
+    certain(out.u8(2).and_then(|out| out.u64(intent.ttl_ms)));
+    match &intent.wish {
+        Wish::Set { state, attributes } => {
+            if let Some(state) = state {
+                certain(out.u8(3).and_then(|out| out.str(state.as_str())));
+            }
+            certain(out.u8(4).and_then(|out| out.map(attributes.len() as u64)));
+            for (name, value) in attributes {
+                certain(out.str(name).and_then(|out| out.str(value.as_str())));
+            }
+        }
+        Wish::Call { service, data } => {
+            certain(out.u8(5).and_then(|out| out.str(service)));
+            certain(out.u8(6).and_then(|out| out.str(data.as_str())));
+        }
+    }
+}
+
+fn decode_intent(decoder: &mut Decoder<'_>) -> Result<Intent, FrameError> {
+    let keys = length(decoder.map()?, 64)?;
+    let (mut id, mut entity, mut ttl_ms, mut state, mut service, mut data) =
+        (None, None, 0, None, None, None);
+    let mut attributes = Vec::new();
+    for _ in 0..keys {
+        match decoder.u32()? {
+            0 => id = Some(decode_dot(decoder)?),
+            1 => entity = Some(decoder.str()?.parse::<EntityId>().map_err(decode::Error::custom)?),
+            2 => ttl_ms = decoder.u64()?,
+            3 => state = Some(json(decoder)?),
+            4 => attributes = decode_attributes(decoder)?,
+            5 => service = Some(decoder.str()?.into()),
+            6 => data = Some(json(decoder)?),
+            _ => decoder.skip()?,
+        }
+    }
+    let (Some(id), Some(entity)) = (id, entity) else { return Err(FrameError::Kind) };
+    let wish = match (service, data) {
+        (Some(service), Some(data)) => Wish::Call { service, data },
+        _ => Wish::Set { state, attributes },
+    };
+    Ok(Intent { id, entity, wish, ttl_ms })
+}
+
+fn decode_attributes(decoder: &mut Decoder<'_>) -> Result<Vec<(Box<str>, Json)>, decode::Error> {
+    let count = length(decoder.map()?, MAX_FIELDS)?;
+    (0..count).map(|_| Ok((decoder.str()?.into(), json(decoder)?))).collect()
+}
+
+fn json(decoder: &mut Decoder<'_>) -> Result<Json, decode::Error> {
+    let text = decoder.str()?;
+    if text.len() > MAX_ENTITY {
+        return Err(decode::Error::message("value is too long"));
+    }
+    text.parse().map_err(decode::Error::custom)
+}
+
+/// Keys: 0 id, 1 status.
+fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
+    certain(out.u8(8).and_then(|out| out.map(2)).and_then(|out| out.u8(0)));
+    encode_dot(outcome.id, out);
+    let status = match outcome.status {
+        Status::Accepted => 0,
+        Status::Settled => 1,
+        Status::Rejected => 2,
+        Status::Expired => 3,
+    };
+    certain(out.u8(1).and_then(|out| out.u8(status)));
+}
+
+fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
+    let keys = length(decoder.map()?, 64)?;
+    let (mut id, mut status) = (None, None);
+    for _ in 0..keys {
+        match decoder.u32()? {
+            0 => id = Some(decode_dot(decoder)?),
+            1 if decoder.datatype()? == Type::U8 => {
+                status = Some(match decoder.u8()? {
+                    0 => Status::Accepted,
+                    1 => Status::Settled,
+                    3 => Status::Expired,
+                    _ => Status::Rejected,
+                });
+            }
+            _ => decoder.skip()?,
+        }
+    }
+    match (id, status) {
+        (Some(id), Some(status)) => Ok(Outcome { id, status }),
+        _ => Err(FrameError::Kind),
+    }
+}
+
+/// Why a frame from a peer was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The frame is longer than this home accepts.
+    #[error("frame of {0} bytes is over the limit")]
+    TooLong(usize),
+    /// The frame is no message, or not one that may come now.
+    #[error("frame is no message that may come now")]
+    Kind,
+    /// The message is malformed.
+    #[error("message is malformed: {0}")]
+    Form(#[from] decode::Error),
+}

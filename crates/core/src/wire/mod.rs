@@ -1,0 +1,27 @@
+//! What homes say to each other: CBOR messages, and nothing else.
+//!
+//! A frame is one CBOR array `[kind, body]`; a body is a map with small integer
+//! keys. Keys that this version does not know are skipped in messages and kept in
+//! versions, so a newer home can say more and an older one passes it on. Bounds
+//! are checked before anything is allocated. PROTOCOL.md describes every key.
+//!
+//! ```
+//! # use crosshome_core::{hlc::Hlc, wire::{Message, Ping}};
+//! let ping = Message::Ping(Ping { nonce: 7, clock: Hlc::at(1_000), digest: None, joint: None });
+//! assert_eq!(Message::decode(&ping.encode()).unwrap(), ping);
+//! ```
+
+mod actors;
+mod hello;
+mod message;
+mod offer;
+mod scalars;
+mod version;
+
+pub use actors::Actors;
+pub use hello::{Hello, PROTO};
+pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Refused, Want, Why};
+pub(crate) use message::{OFFER, open};
+pub(crate) use offer::Heading;
+pub use offer::{Item, Offer, OfferBuilder};
+pub use version::{Draft, Rest, decode_version, encode_version};

@@ -1,0 +1,249 @@
+//! The message that carries entities.
+//!
+//! Body keys: 0 the sender's clock, 1 actors named for the first time, 2 items, 3 how far the
+//! receiver has got in the sender's log once it has taken this in, 4 whether that is the end of
+//! the log. Item keys: 0 number, 1 id, 2 space (0 the sender's, 1 the receiver's, 2 joint),
+//! 3 class, 4 right, 5 versions, 6 in full. Id, space, class and right stand where
+//! they are new to the session.
+
+use minicbor::{Decoder, Encoder, decode};
+
+use super::{
+    Actors, FrameError,
+    message::{OFFER, open},
+    version::{Draft, decode_version, encode_version, length},
+};
+use crate::{
+    EntityId, HomeId, Space,
+    body::{Group, certain},
+    defaults::{MAX_FRAME, MAX_SIBLINGS},
+    grant::Right,
+    hlc::Hlc,
+    table::{Class, Entity},
+};
+
+/// Most items of one offer: no item is shorter than four bytes.
+const MAX_ITEMS: usize = MAX_FRAME / 4;
+
+/// A decoded offer.
+#[derive(Debug)]
+pub struct Offer {
+    /// The sender's clock.
+    pub clock: Hlc,
+    /// The entities.
+    pub items: Vec<Item>,
+    /// How far the receiver has got, where the sender can tell.
+    pub seq: Option<u64>,
+    /// Whether that is the end of the sender's log.
+    pub end: bool,
+}
+
+/// One entity of an offer.
+#[derive(Debug)]
+pub struct Item {
+    /// The sender's number for it.
+    pub number: u32,
+    /// Its name, where the number is new.
+    pub name: Option<(Space, EntityId)>,
+    /// Who may write it, where the number is new.
+    pub class: Class,
+    /// What the receiver may do with it, where that is new.
+    pub right: Option<Right>,
+    /// Its versions.
+    pub drafts: Vec<Draft>,
+    /// Whether the owner's versions are all here, and others of the owner void.
+    pub replace: bool,
+}
+
+impl Offer {
+    /// Decodes an offer from a peer.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is malformed or beyond the bounds.
+    pub fn decode(frame: &[u8], sender: HomeId, me: HomeId, actors: &mut Actors) -> Result<Self, FrameError> {
+        let (OFFER, mut decoder) = open(frame)? else { return Err(FrameError::Kind) };
+        let keys = length(decoder.map()?, 64)?;
+        let mut offer = Self { clock: Hlc::default(), items: Vec::new(), seq: None, end: false };
+        for _ in 0..keys {
+            match decoder.u32()? {
+                0 => offer.clock = Hlc(decoder.u64()?),
+                1 => actors.learn(&mut decoder)?,
+                2 => {
+                    let count = length(decoder.array()?, MAX_ITEMS)?;
+                    for _ in 0..count {
+                        offer.items.push(Item::decode(&mut decoder, offer.clock, sender, me, actors)?);
+                    }
+                }
+                3 => offer.seq = Some(decoder.u64()?),
+                4 => offer.end = decoder.bool()?,
+                _ => decoder.skip()?,
+            }
+        }
+        Ok(offer)
+    }
+}
+
+impl Item {
+    fn decode(
+        decoder: &mut Decoder<'_>,
+        clock: Hlc,
+        sender: HomeId,
+        me: HomeId,
+        actors: &Actors,
+    ) -> Result<Self, decode::Error> {
+        let keys = length(decoder.map()?, 64)?;
+        let (mut id, mut space) = (None, Space::Home(sender));
+        let mut item = Self {
+            number: 0,
+            name: None,
+            class: Class::Device,
+            right: None,
+            drafts: Vec::new(),
+            replace: false,
+        };
+        for _ in 0..keys {
+            match decoder.u32()? {
+                0 => item.number = decoder.u32()?,
+                1 => id = Some(decoder.str()?.parse::<EntityId>().map_err(decode::Error::custom)?),
+                2 => {
+                    space = match decoder.u8()? {
+                        0 => Space::Home(sender),
+                        1 => Space::Home(me),
+                        2 => Space::Joint,
+                        _ => return Err(decode::Error::message("no such space")),
+                    }
+                }
+                3 => item.class = if decoder.u8()? == 0 { Class::Device } else { Class::Document },
+                4 => item.right = Some(right(decoder.u8()?)),
+                5 => {
+                    for _ in 0..length(decoder.array()?, MAX_SIBLINGS)? {
+                        item.drafts.push(decode_version(decoder, clock, actors)?);
+                    }
+                }
+                6 => item.replace = decoder.bool()?,
+                _ => decoder.skip()?,
+            }
+        }
+        item.name = id.map(|id| (space, id));
+        Ok(item)
+    }
+}
+
+/// What an item says of its entity beyond the versions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heading {
+    /// Whether id, space and class are said.
+    pub(crate) name: bool,
+    /// The right, where it is said.
+    pub(crate) right: Option<Right>,
+    /// Whether the owner's versions are all here.
+    pub(crate) replace: bool,
+}
+
+/// Puts an offer together item by item.
+pub struct OfferBuilder {
+    clock: Hlc,
+    items: Encoder<Vec<u8>>,
+    count: u64,
+}
+
+impl OfferBuilder {
+    /// Returns an offer without items.
+    pub fn new(clock: Hlc) -> Self {
+        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0 }
+    }
+
+    /// Adds an entity without the groups for which `has` is true.
+    pub(crate) fn push(
+        &mut self,
+        number: u32,
+        entity: &Entity,
+        heading: Heading,
+        (me, receiver): (HomeId, HomeId),
+        actors: &mut Actors,
+        has: impl Fn(&Group<'_>) -> bool,
+    ) {
+        let space = match entity.key.space {
+            Space::Home(home) if home == me => 0,
+            Space::Home(home) if home == receiver => 1,
+            _ => 2,
+        };
+        let named = if heading.name {
+            1 + u64::from(space != 0) + u64::from(entity.class == Class::Document)
+        } else {
+            0
+        };
+        let keys = 2 + named + u64::from(heading.right.is_some()) + u64::from(heading.replace);
+        let out = &mut self.items;
+        certain(out.map(keys).and_then(|out| out.u8(0)).and_then(|out| out.u32(number)));
+        if heading.name {
+            certain(out.u8(1).and_then(|out| out.str(entity.key.id.as_str())));
+            if space != 0 {
+                certain(out.u8(2).and_then(|out| out.u8(space)));
+            }
+            if entity.class == Class::Document {
+                certain(out.u8(3).and_then(|out| out.u8(1)));
+            }
+        }
+        if let Some(right) = heading.right {
+            certain(out.u8(4).and_then(|out| out.u8(right_code(right))));
+        }
+        certain(out.u8(5).and_then(|out| out.array(entity.siblings.len() as u64)));
+        for version in entity.siblings.iter() {
+            encode_version(version, self.clock, actors, &has, out);
+        }
+        if heading.replace {
+            certain(out.u8(6).and_then(|out| out.bool(true)));
+        }
+        self.count += 1;
+    }
+
+    /// Returns how long the items are so far, in bytes.
+    pub fn len(&self) -> usize {
+        self.items.writer().len()
+    }
+
+    /// Tells whether there is no item yet.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns the frame.
+    pub(crate) fn finish(self, actors: &mut Actors, seq: Option<u64>, end: bool) -> Vec<u8> {
+        let mut out = Encoder::new(Vec::with_capacity(self.len() + 64));
+        let keys = 2 + u64::from(actors.has_news()) + u64::from(seq.is_some()) + u64::from(end);
+        certain(out.array(2).and_then(|out| out.u8(OFFER)).and_then(|out| out.map(keys)));
+        certain(out.u8(0).and_then(|out| out.u64(self.clock.0)));
+        if actors.has_news() {
+            certain(out.u8(1));
+            actors.announce(&mut out);
+        }
+        certain(out.u8(2).and_then(|out| out.array(self.count)));
+        out.writer_mut().extend_from_slice(self.items.writer());
+        if let Some(seq) = seq {
+            certain(out.u8(3).and_then(|out| out.u64(seq)));
+        }
+        if end {
+            certain(out.u8(4).and_then(|out| out.bool(true)));
+        }
+        out.into_writer()
+    }
+}
+
+fn right_code(right: Right) -> u8 {
+    match right {
+        Right::Read => 1,
+        Right::Control => 2,
+        Right::Edit => 3,
+    }
+}
+
+/// Reads a right; one that a newer home knows counts as the least.
+fn right(code: u8) -> Right {
+    match code {
+        2 => Right::Control,
+        3 => Right::Edit,
+        _ => Right::Read,
+    }
+}

@@ -1,0 +1,215 @@
+//! One version on the wire, whole or without the groups that the receiver has.
+//!
+//! Map keys: 0 actor number, 1 stamp as distance back from the frame's clock, 2 context
+//! as `[actor number, stamp, …]`, 3 groups (see [`Body`]), 4 check of the groups left out,
+//! 5 flags. Higher keys are kept as they come.
+
+use std::hash::Hasher;
+
+use minicbor::{Decoder, Encoder, decode};
+use siphasher::sip::SipHasher13;
+
+use super::Actors;
+use crate::{
+    body::{Body, BodyBuilder, Group, certain},
+    defaults::{MAX_ACTORS, MAX_ENTITY},
+    dot::{Dot, VersionVector},
+    hlc::Hlc,
+    version::{Cause, Version},
+};
+
+const DELETED: u8 = 4;
+const UNTIMED: u8 = 8;
+/// The first key that this version of the protocol does not know.
+const UNKNOWN: u32 = 6;
+
+/// A hash over the keys and dots of the groups left out, by which the receiver knows that it has just those.
+#[derive(Clone, Debug)]
+pub struct Rest(SipHasher13, bool);
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self(SipHasher13::new_with_key(b"crosshome groups"), false)
+    }
+}
+
+impl Rest {
+    /// Takes a group into account.
+    pub fn add(&mut self, group: &Group<'_>) {
+        self.1 = true;
+        self.0.write(group.key.as_bytes());
+        self.0.write_u8(0xff);
+        self.0.write(&group.dot.actor.home.0);
+        self.0.write(&group.dot.actor.incarnation.to_le_bytes());
+        self.0.write(&group.dot.hlc.0.to_le_bytes());
+    }
+
+    /// Returns the check, or nothing when no group was left out.
+    pub fn check(&self) -> Option<u32> {
+        self.1.then(|| self.0.finish() as u32)
+    }
+}
+
+/// A version as it arrived, perhaps without the groups that this home has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The version with the groups that came.
+    pub version: Version,
+    /// The check of the groups left out.
+    pub rest: Option<u32>,
+}
+
+impl Draft {
+    /// Completes the version with groups of a known one, if these are just the ones left out.
+    pub fn complete(self, known: &[Version]) -> Option<Version> {
+        let Some(check) = self.rest else { return Some(self.version) };
+        let mut bases = known.iter().filter_map(|base| {
+            let left_out = |group: &Group<'_>| self.version.group(group.key).is_none();
+            let kept: Vec<_> = base.groups().filter(left_out).collect();
+            let mut rest = Rest::default();
+            kept.iter().for_each(|group| rest.add(group));
+            (rest.check() == Some(check)).then(|| self.with(&kept))
+        });
+        bases.next()
+    }
+
+    fn with(&self, kept: &[Group<'_>]) -> Version {
+        let mut groups: Vec<_> = self.version.groups().chain(kept.iter().copied()).collect();
+        groups.sort_unstable_by_key(|group| group.key);
+        Version { body: Body::of(self.version.dot, groups), ..self.version.clone() }
+    }
+}
+
+/// Encodes a version without the groups for which `has` is true.
+pub fn encode_version(
+    version: &Version,
+    clock: Hlc,
+    actors: &mut Actors,
+    has: impl Fn(&Group<'_>) -> bool,
+    out: &mut Encoder<Vec<u8>>,
+) {
+    let (mut body, mut rest) = (BodyBuilder::new(version.dot), Rest::default());
+    version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
+    let (body, rest, flags) = (body.finish(), rest.check(), flags(version));
+    let keys = 3 + u64::from(!version.context.is_empty()) + u64::from(rest.is_some()) + u64::from(flags != 0);
+    let unknown = unknown_keys(version);
+    certain(
+        out.map(keys + unknown)
+            .and_then(|out| out.u8(0))
+            .and_then(|out| out.u32(actors.number(version.dot.actor))),
+    );
+    certain(out.u8(1).and_then(|out| out.i64(clock.0.wrapping_sub(version.dot.hlc.0) as i64)));
+    if !version.context.is_empty() {
+        certain(out.u8(2).and_then(|out| out.array(2 * version.context.len() as u64)));
+        for dot in version.context.dots() {
+            certain(out.u32(actors.number(dot.actor)).and_then(|out| out.u64(dot.hlc.0)));
+        }
+    }
+    certain(out.u8(3).and_then(|out| out.bytes(body.as_bytes())));
+    if let Some(check) = rest {
+        certain(out.u8(4).and_then(|out| out.u32(check)));
+    }
+    if flags != 0 {
+        certain(out.u8(5).and_then(|out| out.u8(flags)));
+    }
+    out.writer_mut().extend_from_slice(version.unknown.get(4..).unwrap_or_default());
+}
+
+/// Decodes a version.
+///
+/// # Errors
+///
+/// Refuses what is malformed or beyond the bounds.
+pub fn decode_version(
+    decoder: &mut Decoder<'_>,
+    clock: Hlc,
+    actors: &Actors,
+) -> Result<Draft, decode::Error> {
+    let keys = length(decoder.map()?, 64)?;
+    let (mut actor, mut hlc, mut context, mut body, mut rest, mut flags) = (None, None, None, None, None, 0);
+    let (mut unknown, mut unknown_count) = (Vec::new(), 0u32);
+    for _ in 0..keys {
+        let start = decoder.position();
+        match decoder.u32()? {
+            0 => actor = Some(actors.actor(decoder.u32()?)?),
+            1 => hlc = Some(Hlc(clock.0.wrapping_sub(decoder.i64()? as u64))),
+            2 => context = Some(decode_context(decoder, actors)?),
+            3 => body = Some(decoder.bytes()?),
+            4 => rest = Some(decoder.u32()?),
+            5 => flags = decoder.u8()?,
+            UNKNOWN.. => {
+                skip(decoder)?;
+                unknown.extend_from_slice(&decoder.input()[start..decoder.position()]);
+                unknown_count += 1;
+            }
+        }
+    }
+    let (Some(actor), Some(hlc), Some(body)) = (actor, hlc, body) else {
+        return Err(decode::Error::message("a version names its actor, stamp and groups"));
+    };
+    let dot = Dot { actor, hlc };
+    let body = Body::parse(body, dot).map_err(decode::Error::custom)?;
+    if unknown.len() > MAX_ENTITY {
+        return Err(decode::Error::message("unknown keys are too long"));
+    }
+    let unknown = if unknown_count == 0 {
+        Box::default()
+    } else {
+        [&unknown_count.to_be_bytes()[..], &unknown].concat().into()
+    };
+    let version = Version {
+        dot,
+        context: context.unwrap_or_default(),
+        body,
+        cause: cause(flags),
+        deleted: flags & DELETED != 0,
+        timed: flags & UNTIMED == 0,
+        unknown,
+    };
+    Ok(Draft { version, rest })
+}
+
+fn decode_context(decoder: &mut Decoder<'_>, actors: &Actors) -> Result<VersionVector, decode::Error> {
+    let items = length(decoder.array()?, 2 * MAX_ACTORS)?;
+    let mut context = VersionVector::default();
+    for _ in 0..items / 2 {
+        let actor = actors.actor(decoder.u32()?)?;
+        context.insert(Dot { actor, hlc: Hlc(decoder.u64()?) });
+    }
+    Ok(context)
+}
+
+/// Returns a definite length within its bound.
+pub(super) fn length(length: Option<u64>, most: usize) -> Result<usize, decode::Error> {
+    match length {
+        Some(length) if length <= most as u64 => Ok(length as usize),
+        _ => Err(decode::Error::message("length is indefinite or over its limit")),
+    }
+}
+
+/// Skips one value without recursion, and refuses deep nesting.
+pub(super) fn skip(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
+    decoder.skip()
+}
+
+/// How many unknown keys a version carries: counted in its first four bytes.
+fn unknown_keys(version: &Version) -> u64 {
+    version.unknown.first_chunk().map_or(0, |count| u64::from(u32::from_be_bytes(*count)))
+}
+
+fn flags(version: &Version) -> u8 {
+    let cause = match version.cause {
+        Cause::Device => 0,
+        Cause::Person => 1,
+        Cause::Automation => 2,
+    };
+    cause | if version.deleted { DELETED } else { 0 } | if version.timed { 0 } else { UNTIMED }
+}
+
+fn cause(flags: u8) -> Cause {
+    match flags & 3 {
+        0 => Cause::Device,
+        1 => Cause::Person,
+        _ => Cause::Automation,
+    }
+}

@@ -3,6 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use crosshome_node::config::Override;
 
 /// Homes that trust each other share chosen Home Assistant entities.
 #[derive(Debug, Parser)]
@@ -22,8 +23,8 @@ pub(crate) struct Common {
     /// Print JSON: one document, or one per line where things go on
     #[arg(long, global = true, help_heading = EVERY)]
     pub(crate) json: bool,
-    /// Directory of the home [default: $XDG_DATA_HOME/crosshome]
-    #[arg(long, global = true, help_heading = EVERY, value_name = "DIR", env = "CROSSHOME__DATA_DIR", hide_env = true)]
+    /// Directory of the home [default: data_dir of the configuration]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Address of the home's API, instead of the socket in its directory
     #[arg(long, global = true, help_heading = EVERY, value_name = "URL")]
@@ -36,6 +37,18 @@ pub(crate) struct Common {
     pub(crate) color: Color,
 }
 
+impl Common {
+    /// Returns what these say of the configuration.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        let of_dir = |dir: &PathBuf| Override {
+            key: "data_dir".to_owned(),
+            value: dir.display().to_string(),
+            flag: "--data-dir".to_owned(),
+        };
+        self.data_dir.iter().map(of_dir).collect()
+    }
+}
+
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -45,13 +58,13 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Tells whether stdout is to be coloured.
-    pub(crate) fn wanted(self) -> bool {
+    /// Tells whether what goes there is to be coloured.
+    pub(crate) fn wanted(self, stream: &impl IsTerminal) -> bool {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => !refused && std::io::stdout().is_terminal(),
+            Self::Auto => !refused && stream.is_terminal(),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Ran {
 
 fn command(dir: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crosshome"));
-    command.args(line.split_whitespace()).env_clear().env("CROSSHOME__DATA_DIR", dir);
+    command.args(line.split_whitespace()).env_clear().env("HOME", dir).env("CROSSHOME__DATA_DIR", dir);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -223,6 +223,55 @@ async fn colour_is_for_those_who_ask_for_it() {
     assert!(!run(&home, "entity list").await.out.contains('\x1b'));
     assert!(run(&home, "entity list --color always").await.out.contains("\x1b[1mHOME"));
     assert!(!run(&home, "entity list --color always --json").await.out.contains('\x1b'));
+}
+
+#[tokio::test]
+async fn mistake_in_a_configuration_is_exit_3_on_stderr_only() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("configuration.yaml");
+    std::fs::write(&file, "copilot:\n  sharing:\n    sync:\n      prot: 8765\n").expect("own directory");
+    let line = format!("config check {}", file.display());
+    let text = ran(command(dir.path(), &line)).await;
+    assert_eq!((text.code, text.out.as_str()), (3, ""));
+    assert!(
+        text.err.contains(&format!("{}:4:7", file.display())) && text.err.contains("did you mean `port`")
+    );
+    let json = ran(command(dir.path(), &(line + " --json"))).await;
+    assert_eq!((json.code, json.out.as_str()), (3, ""));
+    assert_eq!(serde_json::from_str::<Value>(&json.err).expect("JSON")[0]["code"], "unknown_key");
+
+    std::fs::write(&file, "copilot:\n  sharing:\n    sync:\n      port: 8765\n").expect("own directory");
+    assert!(
+        ran(command(dir.path(), &format!("config check {}", file.display())))
+            .await
+            .out
+            .ends_with("is fine\n")
+    );
+}
+
+#[tokio::test]
+async fn each_value_in_force_tells_where_it_comes_from() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut asked = command(dir.path(), "config show --origin --json --data-dir /elsewhere");
+    asked.env("CROSSHOME__SYNC__PORT", "9000");
+    let shown = ran(asked).await.json();
+    assert_eq!(shown["data_dir"], serde_json::json!({"value": "/elsewhere", "origin": "flag --data-dir"}));
+    assert_eq!(shown["sync.port"]["value"], 9000);
+    assert!(shown["sync.port"]["origin"].as_str().expect("text").contains("CROSSHOME__SYNC__PORT"));
+    assert_eq!(shown["api.port"]["origin"], "default");
+}
+
+#[tokio::test]
+async fn home_is_found_where_its_configuration_puts_it() {
+    let home = home().await;
+    let house = tempfile::tempdir().expect("a directory");
+    let place = house.path().join(".config/crosshome");
+    std::fs::create_dir_all(&place).expect("own directory");
+    let block = format!("copilot:\n  sharing:\n    data_dir: {}\n", home.dir.path().display());
+    std::fs::write(place.join("config.yaml"), block).expect("own directory");
+    let mut asked = command(house.path(), "status --json");
+    asked.env_remove("CROSSHOME__DATA_DIR");
+    assert_eq!(ran(asked).await.json()["home"]["name"], "villa");
 }
 
 struct Watching {

@@ -103,9 +103,6 @@ impl Api {
         let at = |source| ApiError::Bind { address: wanted.to_string(), source };
         let tcp = TcpListener::bind(wanted).await.map_err(at)?;
         let address = tcp.local_addr().map_err(at)?;
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "API is open to the network, and its token travels in the clear");
-        }
         let url = format!("http://{}", reachable(address));
         let data = |source| ApiError::DataDir { path: data_dir.clone(), source };
         Found { url: url.clone(), pid: std::process::id() }.keep(data_dir).map_err(data)?;

@@ -224,5 +224,8 @@ pub const EVENTS_GRACE: Duration = Duration::from_secs(60);
 /// Silence on an event stream before a comment is sent, below the 30 s after which proxies hang up.
 pub const EVENTS_ALIVE: Duration = Duration::from_secs(15);
 
+/// Longest wait before a home counts as not ready: supervisors ask every 10 s or more.
+pub const READY_WAIT: Duration = Duration::from_secs(5);
+
 /// Longest time a caller may have the network watched for it.
 pub const DISCOVER_WAIT_MAX: Duration = Duration::from_secs(60);

@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(of(NodeError::Ambiguous { name: text(), candidates: Vec::new() }) as u8, 2);
         assert_eq!(of(NodeError::BadCode) as u8, 2);
         assert_eq!(of(NodeError::Unreachable { home: text(), reason: text() }) as u8, 4);
-        assert_eq!(of(NodeError::WrongCode { tries_left: 1 }) as u8, 5);
+        assert_eq!(of(NodeError::WrongCode) as u8, 5);
         assert_eq!(of(NodeError::NotAllowed { home: text(), reason: text() }) as u8, 5);
         assert_eq!(of(NodeError::NotPaired { home: text() }) as u8, 5);
         assert_eq!(of(NodeError::ConflictOpen { entity_id: text(), conflict: text() }) as u8, 6);

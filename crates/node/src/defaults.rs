@@ -229,3 +229,86 @@ pub const READY_WAIT: Duration = Duration::from_secs(5);
 
 /// Longest time a caller may have the network watched for it.
 pub const DISCOVER_WAIT_MAX: Duration = Duration::from_secs(60);
+
+// --- The loop and its links ---
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Events or requests taken in one turn: enough to commit and send in groups, few enough to stay in the cache.
+pub const BURST: usize = 256;
+
+/// Bytes handed to a link's writer at once: four full TLS records.
+pub const BURST_BYTES: usize = 64 * 1024;
+
+/// Events that may wait for the loop; whoever has more to say waits, so a flood costs the flooder.
+pub const EVENTS_WAITING: usize = 256;
+
+/// Time between signs of life on a quiet link.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Silence after which a link counts as dead: three heartbeats.
+pub const SILENCE: Duration = Duration::from_secs(45);
+
+/// Time for the first message of a peer after TLS.
+pub const HELLO_TIME: Duration = Duration::from_secs(15);
+
+/// Longest time that a reported state waits for the disk: an SD card takes a write a second for years.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Shortest and longest pause between attempts to reach a peer; an announcement cuts it short.
+pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How long the greater of two ids lets the other dial, so that one link is made and not two.
+pub const DIAL_POLITELY: Duration = Duration::from_millis(700);
+
+/// Addresses remembered of a peer.
+pub const ADDRESSES_KEPT: usize = 8;
+
+/// Commands that may wait for their outcome: more is a loop somewhere.
+pub const COMMANDS_WAITING: usize = 256;
+
+/// Pairing conversations at one time; each is a stranger with a few KiB.
+pub const PAIRING_CONVERSATIONS: usize = 16;
+
+/// Time for each message of a pairing.
+pub const PAIRING_STEP_TIME: Duration = Duration::from_secs(10);
+
+/// Time after which a home in sight is asked again to join by the shared key.
+pub const JOIN_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long the greater of two ids lets the other join.
+pub const JOIN_POLITELY: Duration = Duration::from_secs(2);
+
+/// Label under which TLS exports what a pairing is bound to.
+pub const EXPORTER_PAIRING: &str = "EXPORTER-crosshome-pairing-v1";
+
+/// Label under which TLS exports what a proof of the shared key is bound to.
+pub const EXPORTER_SYNC: &str = "EXPORTER-crosshome-sync-v1";
+
+// ---- store ----
+
+/// How long a commit waits for a person who has the file open and writes to it: longer than any query by hand.
+pub const STORE_BUSY_TIME: Duration = Duration::from_secs(5);
+/// Page cache of the database in KiB: the inner pages of 100,000 entities fit; the system's own cache has the rest.
+pub const STORE_CACHE_KIB: i64 = 32768;
+/// Prepared statements kept: the store has some twenty-five.
+pub const STORE_STATEMENTS: usize = 32;
+/// Pages in the write-ahead log (4 KiB each) at which it is copied into the database: 4 MiB, as SQLite itself does.
+pub const WAL_PAGES: i64 = 1000;
+/// Bytes the write-ahead log's file keeps after a burst: a usual log is written over, a large one is given back.
+pub const WAL_KEPT_BYTES: i64 = 8 * 1024 * 1024;
+/// Pause before a failed commit is tried again: well within the 5 s of T35, and no busy loop on a full disk.
+pub const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Versions kept per entity in the history: a screenful.
+pub const HISTORY_PER_ENTITY: i64 = 20;
+/// Age at which a version leaves the history.
+pub const HISTORY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Oldest rows of the history looked at per commit: keeps up with any rate of less than 64 new rows per commit.
+pub const HISTORY_SWEEP: i64 = 64;
+/// Versions for the history that may wait while nothing can be stored: then the oldest give way.
+pub const HISTORY_WAITING: usize = 10_000;
+/// Rows for one table that may wait beyond twice the different ones, before repeats are dropped.
+pub const WAITING_SPARE: usize = 1024;
+/// Characters of a state shown to people who open the file; the record holds it all.
+pub const STATE_SHOWN: usize = 255;

@@ -17,6 +17,7 @@ pub mod hlc;
 mod id;
 pub mod intent;
 pub mod json;
+pub mod pairing;
 pub mod record;
 pub mod replica;
 pub mod seed;

@@ -11,6 +11,8 @@
 //! are merged. A session keeps per shared entity what the peer has of it, and
 //! nothing that grows with rates or outages.
 
+use subtle::ConstantTimeEq;
+
 use crate::{
     EntityKey, HomeId, Space,
     defaults::WANTED_AT_ONCE,
@@ -35,6 +37,8 @@ pub struct Session {
     peer: HomeId,
     me: HomeId,
     joint: bool,
+    /// What a peer with the same shared key would say.
+    proof: Option<[u8; 32]>,
     greeted: Option<Greeting>,
     outgoing: Outgoing,
     incoming: Incoming,
@@ -83,11 +87,18 @@ impl Session {
             peer,
             me: replica.actor().home,
             joint,
+            proof: None,
             greeted: None,
             outgoing,
             incoming: Incoming::default(),
             skew_ms: None,
         }
+    }
+
+    /// Offers the joint space: says `ours` ahead of the hello, and takes a peer that says `theirs` for a member.
+    pub fn prove(&mut self, ours: [u8; 32], theirs: [u8; 32]) {
+        self.outgoing.say_first(Message::Proof(ours));
+        self.proof = Some(theirs);
     }
 
     /// Returns the next frame to send, or nothing while there is nothing to say.
@@ -115,6 +126,10 @@ impl Session {
             return match Message::decode(frame)? {
                 Message::Hello(hello) => self.greet(replica, hello, now_ms),
                 Message::Bye(reason) => Err(SessionError::Bye(reason)),
+                Message::Proof(proof) => {
+                    self.joint |= self.proof.is_some_and(|expected| bool::from(expected.ct_eq(&proof)));
+                    Ok(Vec::new())
+                }
                 _ => Err(SessionError::Frame(FrameError::Kind)),
             };
         }
@@ -269,7 +284,7 @@ impl Session {
             Message::Gone(gone) => return Ok(self.incoming.withdraw(replica, peer, &gone)),
             Message::Forked(fork) => self.ask_for(incoming::held_after(replica, peer, fork.seq), None),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),
-            Message::Hello(_) => return Err(SessionError::Frame(FrameError::Kind)),
+            Message::Hello(_) | Message::Proof(_) => return Err(SessionError::Frame(FrameError::Kind)),
         }
         Ok(Vec::new())
     }

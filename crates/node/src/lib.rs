@@ -1,1 +1,10 @@
-//! The running home.
+//! The running home: loop, store, links, discovery, bridges, HTTP.
+
+pub mod channel;
+pub mod config;
+pub mod defaults;
+pub mod discovery;
+pub mod http;
+pub mod identity;
+pub mod node;
+pub mod views;

@@ -85,6 +85,11 @@ impl Outgoing {
         }
     }
 
+    /// Queues a message ahead of those that wait.
+    pub(super) fn say_first(&mut self, message: Message) {
+        self.messages.push_front(message);
+    }
+
     /// Queues the goodbye, after which nothing is said.
     pub(super) fn close(&mut self, reason: Reason) {
         self.say(Message::Bye(reason));

@@ -44,6 +44,8 @@ pub enum Message {
     Gone(Gone),
     /// The receiver has seen a future of the sender's log that the sender has lost; both agree up to this place.
     Forked(Forked),
+    /// Proves, ahead of the hello, that the sender has the shared key.
+    Proof([u8; 32]),
 }
 
 /// Asks for entities in full: by the other's number, by id in the other's space, or all after a place in its log.
@@ -190,6 +192,7 @@ impl Message {
             Self::Bye(reason) => certain(out.u8(10).and_then(|out| out.encode(reason))),
             Self::Gone(body) => certain(out.u8(11).and_then(|out| out.encode(body))),
             Self::Forked(body) => certain(out.u8(12).and_then(|out| out.encode(body))),
+            Self::Proof(proof) => certain(out.u8(13).and_then(|out| out.bytes(proof))),
         }
         out.into_writer()
     }
@@ -214,6 +217,7 @@ impl Message {
             10 => Self::Bye(decoder.decode()?),
             11 => Self::Gone(decoder.decode()?),
             12 => Self::Forked(decoder.decode()?),
+            13 => Self::Proof(decoder.bytes()?.try_into().map_err(|_| FrameError::Kind)?),
             _ => return Ok(None),
         };
         Ok(Some(message))

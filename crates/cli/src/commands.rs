@@ -1,0 +1,49 @@
+//! One file per verb: each asks the home and shows the answer.
+
+mod completions;
+mod discover;
+mod doctor;
+mod entity;
+mod key;
+mod man;
+mod pair;
+mod peers;
+mod share;
+mod status;
+mod unpair;
+mod unshare;
+mod watch;
+
+use crate::{
+    args::{Cli, Verb},
+    client::Client,
+    failure::Failure,
+    output::Screen,
+};
+
+/// Does what was typed.
+pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
+    let client = Client::new(&cli.common);
+    match cli.verb {
+        Verb::Status(status) => status::run(&status, &client?, screen).await,
+        Verb::Discover(discover) => discover::run(&discover, &client?, screen).await,
+        Verb::Pair(pair) => pair::run(&pair, &client?, screen).await,
+        Verb::Unpair(home) => unpair::run(&home, &client?, screen).await,
+        Verb::Peers(peers) => peers::run(&peers, &client?, screen).await,
+        Verb::Share(share) => share::run(share, &client?, screen).await,
+        Verb::Unshare(unshare) => unshare::run(unshare, &client?, screen).await,
+        Verb::Entity(entity) => entity::run(entity, &client?, screen).await,
+        Verb::Key(key) => key::run(&key, &client?, screen).await,
+        Verb::Doctor => doctor::run(&client?, screen).await,
+        Verb::Completions(completions) => completions::run(&completions, screen),
+        Verb::Man => man::run(screen),
+        Verb::Run(_) => Err(Failure::NotYet("run")),
+        Verb::Demo(_) => Err(Failure::NotYet("demo")),
+        Verb::Bench(_) => Err(Failure::NotYet("bench")),
+        Verb::Config(_) => Err(Failure::NotYet("config")),
+        Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
+        Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
+        Verb::Backup(_) => Err(Failure::NotYet("backup")),
+        Verb::Restore(_) => Err(Failure::NotYet("restore")),
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a command did not do what it was asked.
+
+use std::{io, path::PathBuf};
+
+use crosshome_node::http::{Problem, TokenError};
+
+/// Why a command failed; [`output`](crate::output) adds the hint and the exit code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Nothing answers in the home's directory.
+    #[error("no home is running in {}", .0.display())]
+    NotRunning(PathBuf),
+    /// Nothing answers at the address.
+    #[error("no home answers at {url}: {reason}")]
+    NoAnswer { url: String, reason: String },
+    /// There is no telling where the home's directory is.
+    #[error("neither XDG_DATA_HOME nor HOME is set")]
+    NoDataDir,
+    /// The address is of another kind.
+    #[error("{0} is no address such as http://127.0.0.1:8766")]
+    BadUrl(String),
+    /// The token is not to be had.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The home said no.
+    #[error("{}", .0.error)]
+    Refused(Box<Problem>),
+    /// The home answered something that this version does not read.
+    #[error("the home's answer is not understood: {0}")]
+    Garbled(String),
+    /// The connection broke off while the home was answering.
+    #[error("the connection to the home broke off: {0}")]
+    BrokeOff(String),
+    /// Nothing came in time.
+    #[error("{0}")]
+    TimedOut(String),
+    /// Risky entities were among those to share, and nobody said yes.
+    #[error("nothing was shared, because these are risky: {}", .0.join(", "))]
+    Risky(Vec<String>),
+    /// Nobody of this name is paired.
+    #[error("no paired home is called {0}")]
+    NoPeer(String),
+    /// Several paired homes have this name.
+    #[error("{name} may be any of {}", candidates.join(", "))]
+    Ambiguous { name: String, candidates: Vec<String> },
+    /// All tries at the code on show were wrong.
+    #[error("pairing ended: {0}")]
+    PairingEnded(String),
+    /// A person stopped it.
+    #[error("stopped")]
+    Interrupted,
+    /// Conflicts are open, and the caller wanted to know.
+    #[error("{0} conflicts are open")]
+    ConflictsOpen(u64),
+    /// The doctor found errors.
+    #[error("the doctor found {0} errors")]
+    Sick(usize),
+    /// The verb is for later.
+    #[error("{0} is not in this version")]
+    NotYet(&'static str),
+    /// Output could not be written.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}

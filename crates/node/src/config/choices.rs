@@ -1,0 +1,100 @@
+//! Settings that are one of a few words.
+
+use serde_json::{Value as Json, json};
+
+use super::setting::Scalar;
+
+/// Declares an enum whose variants are words, and how it is read and shown.
+macro_rules! choices {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$word_doc])* $variant),+
+        }
+
+        impl $name {
+            /// Returns the word for it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+
+        impl Scalar for $name {
+            const CHOICES: &'static [&'static str] = &[$($word),+];
+
+            fn expected() -> String {
+                format!("one of {}", Self::CHOICES.join(", "))
+            }
+
+            fn schema() -> Json {
+                json!({"enum": Self::CHOICES})
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                match text.trim() {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            fn show(&self) -> Json {
+                json!(self.as_str())
+            }
+        }
+    };
+}
+
+choices! {
+    /// How a conflict is settled; `custom` needs a template.
+    StrategyName {
+        /// The version with the latest clock wins as a whole.
+        LatestWins = "latest-wins",
+        /// Field group by field group, the later where both changed it.
+        Merge = "merge",
+        /// A person decides.
+        UserChoice = "user-choice",
+        /// A template decides.
+        Custom = "custom",
+    }
+}
+
+choices! {
+    /// What a home may do with an entity that is shared with it.
+    Right {
+        /// See it.
+        Read = "read",
+        /// See it and send commands.
+        Control = "control",
+        /// See it and change it.
+        Edit = "edit",
+    }
+}
+
+choices! {
+    /// How much the log tells.
+    LogLevel {
+        /// What needs a person.
+        Error = "error",
+        /// What degrades.
+        Warn = "warn",
+        /// The life of the home.
+        Info = "info",
+        /// Every frame.
+        Debug = "debug",
+        /// Every timer, and entity values.
+        Trace = "trace",
+    }
+}
+
+choices! {
+    /// How the log is written.
+    LogFormat {
+        /// Lines for people.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}

@@ -1,0 +1,212 @@
+//! Every number of the running home, each with the reason for its size.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU16,
+    time::Duration,
+};
+
+// ---- channel: before anybody is known ----
+
+/// Time for the HTTP upgrade (T20): a slow radio link needs one second, an attacker gets no more than this.
+pub const UPGRADE_TIME: Duration = Duration::from_secs(5);
+/// Time for the TLS handshake after it (T20): 90 ms of work at worst, the rest is for slow networks.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// Time for a TCP connection to one address: three tries of SYN (1 s, then 2 s later).
+pub const CONNECT_TIME: Duration = Duration::from_secs(4);
+/// Time to say why and to wait for the other side's end: long enough for a reply over a slow link.
+pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
+/// Connections that may be in their handshake at one time (T20): 64 times 32 KiB is 2 MiB.
+pub const HALF_OPEN: usize = 64;
+/// Of these from one IPv4 address or one IPv6 /64 (T20): several homes may sit behind one address.
+pub const HALF_OPEN_PER_NETWORK: usize = 8;
+/// Bytes of HTTP request accepted: our own is 250, proxies add some headers.
+pub const UPGRADE_BYTES: u64 = 8 * 1024;
+/// Bytes accepted until the peer has proven its key: the handshake takes 1.6 KiB, a hello that rides along 4 KiB.
+pub const HANDSHAKE_BYTES: u64 = 16 * 1024;
+/// Admitted peers that wait for the loop: it takes them in microseconds, so this fills only when it is stuck.
+pub const ARRIVALS: usize = 16;
+/// Pause after the system could not accept (no file descriptors left): long enough not to spin, short enough to recover.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections the kernel keeps for us: a burst of 1,000 a second is taken in well under a second.
+pub const BACKLOG: i32 = 512;
+
+// ---- channel: carrying frames ----
+
+/// Bytes of TLS packed into one WebSocket message at most: four records, so that a receiver can start early.
+pub const MESSAGE_BYTES: usize = 64 * 1024 + 1024;
+/// What one read from the socket asks for: a full TLS record; larger costs memory on every half-open connection.
+pub const SOCKET_READ_BYTES: usize = 8 * 1024;
+/// Bytes a reader decrypts before it gives the loop its turn.
+pub const READ_AHEAD_BYTES: usize = 64 * 1024;
+/// Spare room kept in a writer between two sends: a full burst; more is given back.
+pub const WRITE_SPARE_BYTES: usize = 128 * 1024;
+/// Longest frame until the hello is through (T22).
+pub const HELLO_BYTES: usize = 4 * 1024;
+/// Longest frame afterwards, before and after decompression (T22).
+pub const FRAME_BYTES: usize = 1024 * 1024;
+/// Shortest frame worth compressing without a dictionary: below it the zstd header eats the gain.
+pub const COMPRESS_FROM_BYTES: usize = 512;
+/// zstd level of frames: higher ones cost three times the CPU for 3 % fewer bytes.
+pub const COMPRESS_LEVEL: i32 = 3;
+/// How much a compressed frame may grow (T25): our densest snapshots reach 40.
+pub const DECOMPRESS_RATIO: usize = 100;
+/// A write without any progress for this long means nobody reads (T19).
+pub const STALL_TIME: Duration = Duration::from_secs(30);
+/// Age at which a link is replaced by a fresh handshake, so that no session key lives for ever.
+pub const REHANDSHAKE_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// Discovery on the local network: SECURITY T1 names the limits, RFC 6762 the times.
+pub mod discovery {
+    use std::time::Duration;
+
+    /// The port of multicast DNS (RFC 6762 section 3).
+    pub const MDNS_PORT: u16 = 5353;
+
+    /// Unpaired homes remembered at once: more than any street has, and little to search.
+    pub const MAX_UNPAIRED: usize = 256;
+
+    /// Unpaired homes that may give one address: a test rack fits, a flood does not.
+    pub const MAX_PER_ADDRESS: usize = 8;
+
+    /// Bytes that all unpaired sightings together may hold.
+    pub const MAX_TABLE_BYTES: usize = 64 * 1024;
+
+    /// Instances that may announce one id: a home on two interfaces, or a clone in need of an alarm.
+    pub const MAX_INSTANCES: usize = 4;
+
+    /// Addresses worth trying for one home; a host with more announces its best ones anyway.
+    pub const MAX_CANDIDATES: usize = 8;
+
+    /// A sighting that nobody confirms ends after this, whatever its records claim.
+    pub const LIFETIME: Duration = Duration::from_secs(120);
+
+    /// Age at which a sighting is asked for once more, early enough for two tries before [`LIFETIME`].
+    pub const CONFIRM_AFTER: Duration = Duration::from_secs(90);
+
+    /// Time to answer that question (RFC 6762 section 10.4).
+    pub const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+
+    /// Time between a goodbye and the loss, so that a home that renames itself is not lost in between.
+    pub const GOODBYE_GRACE: Duration = Duration::from_secs(2);
+
+    /// Between two announcements (RFC 6762 section 8.3 says one second, the sender's rate limit a little more).
+    pub const ANNOUNCE_AGAIN: Duration = Duration::from_millis(1200);
+
+    /// Beat of everything that is due: confirmations, expiry, announcing again, opening again.
+    pub const TICK: Duration = Duration::from_millis(500);
+
+    /// First and longest wait before mDNS is opened again after it failed or was flooded.
+    pub const REOPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+    /// Quiet time after which the next failure counts as the first one.
+    pub const REOPEN_FORGIVEN: Duration = Duration::from_secs(120);
+
+    /// New instances within one tick that are taken for a flood: no network has so many real ones.
+    pub const FLOOD_FOUND: usize = 300;
+
+    /// Records in the cache of mdns-sd, which has no limit itself, at which it is thrown away (about 2 MiB).
+    pub const FLOOD_CACHED: i64 = 4096;
+
+    /// Least time between two changes of our own instance name when somebody claims it again and again.
+    pub const RENAME_PAUSE: Duration = Duration::from_secs(5);
+
+    /// Time that mdns-sd gets to say goodbye; it repeats the packet after 120 ms.
+    pub const GOODBYE_REPEAT: Duration = Duration::from_millis(150);
+
+    /// Longest wait for mdns-sd to end.
+    pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+    /// Discovery events a slow observer may leave unread before they coalesce.
+    pub const EVENT_CAPACITY: usize = 64;
+}
+// ---- configuration ----
+
+/// UDP port of multicast DNS (RFC 6762).
+pub const MDNS_PORT: NonZeroU16 = NonZeroU16::new(5353).unwrap();
+/// TCP port on which homes reach each other; what CoPilot users already have in their files.
+pub const SYNC_PORT: u16 = 8765;
+/// Both IPv6 and IPv4.
+pub const SYNC_BIND: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+/// The next one, for people and programs on this machine.
+pub const API_PORT: u16 = 8766;
+/// This machine only: whoever reaches the API steers the home.
+pub const API_BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// A DNS label (RFC 1035), because the name is announced as one.
+pub const HOME_NAME_BYTES: usize = 63;
+/// An id in groups has 71 characters.
+pub const HOME_REF_BYTES: usize = 80;
+/// Linux's IFNAMSIZ without the final zero.
+pub const INTERFACE_BYTES: usize = 15;
+/// Home Assistant allows 255 characters in an entity id.
+pub const PATTERN_BYTES: usize = 255;
+/// Fewer characters can be guessed on line in a lifetime.
+pub const SECRET_CHARS: usize = 8;
+/// More than any token that exists.
+pub const SECRET_BYTES: usize = 4096;
+/// More than any expression somebody can still read.
+pub const TEMPLATE_BYTES: usize = 16 * 1024;
+/// Linux's PATH_MAX.
+pub const PATH_BYTES: usize = 4096;
+/// Ten times the largest configuration seen in the wild; 0.1 s to parse on a small board.
+pub const CONFIG_BYTES: u64 = 1024 * 1024;
+/// Home Assistant's own files stay below 20; recursion stays far from the stack's end.
+pub const CONFIG_DEPTH: usize = 64;
+/// A file that includes itself ends here.
+pub const CONFIG_INCLUDE_DEPTH: usize = 8;
+/// Bounds what a block of includes can make us read: 64 MiB.
+pub const CONFIG_FILES: usize = 64;
+/// Bounds a list, and what merges of merges can unfold into.
+pub const CONFIG_KEYS: usize = 10_000;
+/// More mistakes than these help nobody; the rest are counted.
+pub const CONFIG_ERRORS: usize = 100;
+
+// --- The local faces: node.rs, http/ ---
+
+/// Requests that may wait for the loop; callers beyond them wait in line, so a burst costs callers time and the home no memory.
+pub const REQUESTS_WAITING: usize = 1_024;
+
+/// Notices an observer may be behind before it is told to read everything anew.
+pub const NOTICES_KEPT: usize = 4_096;
+
+/// Longest entity id with its home: Home Assistant's 255 and a home name of 63 bytes fit.
+pub const ENTITY_ID_BYTES: usize = 320;
+
+/// Largest request body: an entity of 64 KiB in JSON escapes, with room.
+pub const BODY_BYTES: usize = 256 * 1024;
+
+/// Longest wait for a request body; a local caller needs milliseconds.
+pub const BODY_WAIT: Duration = Duration::from_secs(10);
+
+/// Longest wait for a request's head, and so for the next request on an idle connection.
+pub const HEAD_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's head: tokens, paths and browsers' headers take 2 KiB.
+pub const HEAD_BYTES: usize = 16 * 1024;
+
+/// Connections to the API at one time, per door; browsers open six, so twenty people fit.
+pub const API_CONNECTIONS: usize = 128;
+
+/// How long open answers may go on after the home was told to stop.
+pub const API_GRACE: Duration = Duration::from_secs(1);
+
+/// Depth of a JSON body: Home Assistant's deepest attributes have 7 levels, serde_json stops at 128.
+pub const JSON_DEPTH: usize = 32;
+
+/// Values in a JSON body: more than any entity has, few enough to cost 4 MiB at worst.
+pub const JSON_NODES: usize = 4_096;
+
+/// Events an API client may miss while away and still resume: half a minute of a lively house.
+pub const EVENTS_KEPT: usize = 4_096;
+
+/// Bytes of events kept for that, however large they are.
+pub const EVENTS_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long events are kept after the last client left; browsers come back within seconds.
+pub const EVENTS_GRACE: Duration = Duration::from_secs(60);
+
+/// Silence on an event stream before a comment is sent, below the 30 s after which proxies hang up.
+pub const EVENTS_ALIVE: Duration = Duration::from_secs(15);
+
+/// Longest time a caller may have the network watched for it.
+pub const DISCOVER_WAIT_MAX: Duration = Duration::from_secs(60);

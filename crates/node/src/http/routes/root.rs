@@ -1,0 +1,71 @@
+//! Beside the API: health, metrics, its own description, and the page.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{Html, IntoResponse},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Answer;
+use crate::http::{App, Problem, openapi};
+
+const PAGE: &str = include_str!("../page.html");
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How the program is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `live` or `ready`.
+    status: &'static str,
+    /// Whether links between homes are encrypted; only in `ready`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted: Option<bool>,
+}
+
+/// Answers while the program runs.
+#[utoipa::path(get, path = "/health/live", tag = "health", security(()),
+    responses((status = 200, body = Health)))]
+pub(crate) async fn live() -> Json<Health> {
+    Json(Health { status: "live", encrypted: None })
+}
+
+/// Answers 200 while the home takes updates and keeps them.
+#[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
+    responses((status = 200, body = Health)))]
+pub(crate) async fn ready(State(app): State<App>) -> Answer<Health> {
+    app.node.ready().await?;
+    let encrypted = app.node.status().await?.encrypted;
+    Ok(Json(Health { status: "ready", encrypted: Some(encrypted) }))
+}
+
+/// All metrics as OpenMetrics text.
+#[utoipa::path(get, path = "/metrics", tag = "health",
+    responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
+pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], app.node.metrics().await?))
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "health", security(()),
+    responses((status = 200, body = Object)))]
+pub(crate) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
+    Json(openapi::document())
+}
+
+pub(crate) async fn page() -> Html<&'static str> {
+    Html(PAGE)
+}
+
+pub(crate) async fn no_such_path() -> Problem {
+    Problem::refused(StatusCode::NOT_FOUND, "there is nothing at this path; see /api/v1/openapi.json")
+}
+
+pub(crate) async fn no_such_method() -> Problem {
+    Problem::refused(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path does not take this method; see /api/v1/openapi.json",
+    )
+}

@@ -1,0 +1,331 @@
+//! The one way to a running home: what people, bridges, the HTTP API and Python call.
+//!
+//! A [`Node`] is cheap to clone. Each method sends one [`Request`] to the loop, which alone owns the
+//! replica, and waits for its answer; [`Node::subscribe`] hears what happens. The other ends of both
+//! channels are an [`Inbox`], which the loop holds. When the loop is gone every method answers
+//! [`NodeError::Stopped`].
+//!
+//! All methods are cancel safe in this sense: a dropped call either never reached the loop, or is
+//! carried out whole and only its answer is lost.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use crosshome_node::node::{Node, NodeError};
+//! let (node, inbox) = Node::open();
+//! drop(inbox);
+//! assert!(matches!(node.status().await, Err(NodeError::Stopped)));
+//! # }
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    defaults::REQUESTS_WAITING,
+    views::{
+        CallView, ConflictView, EntityView, Finding, HistoryView, HomeSeen, HomeView, Invitation, KeyView,
+        LocalPeer, PairedView, PeerView, RegistryEntity, SharePlan, ShownCode, Status,
+    },
+};
+
+mod error;
+mod notice;
+mod request;
+
+pub use error::{Code, NodeError};
+pub use notice::{News, Notice, Notices};
+pub use request::{
+    Call, Cause, EntityRef, EntityRefError, Register, RegisterChange, Reply, Request, Secret, Selection,
+    ShareRequest, UnshareRequest, Update, Watch,
+};
+
+/// A running home, for its callers.
+#[derive(Debug, Clone)]
+pub struct Node {
+    requests: mpsc::Sender<Request>,
+    observers: notice::Observers,
+}
+
+/// The loop's ends of the channels of a [`Node`].
+#[derive(Debug)]
+pub struct Inbox {
+    /// What callers ask; ends when the last [`Node`] is dropped.
+    pub requests: mpsc::Receiver<Request>,
+    /// Where the loop tells what happened.
+    pub notices: Notices,
+}
+
+impl Node {
+    /// Makes the two ends: one for callers, one for the loop.
+    pub fn open() -> (Self, Inbox) {
+        let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
+        let notices = Notices::default();
+        (Self { requests: sender, observers: notices.observers() }, Inbox { requests, notices })
+    }
+
+    /// Hears everything from now on; an observer that falls far behind is told how much it missed.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`]. So do all methods below; they name only what is special to them.
+    pub fn subscribe(&self) -> Result<broadcast::Receiver<Arc<Notice>>, NodeError> {
+        self.observers.subscribe().ok_or(NodeError::Stopped)
+    }
+
+    /// Returns the number of the newest notice.
+    pub fn head(&self) -> u64 {
+        self.observers.head()
+    }
+
+    /// Returns all entities and the number of the last notice they contain: subscribe first, then
+    /// skip notices up to that number, and nothing is missed or seen twice.
+    pub async fn watch(&self) -> Result<Watch, NodeError> {
+        self.ask(|reply| Request::Watch { reply }).await
+    }
+
+    /// Returns how this home is doing.
+    pub async fn status(&self) -> Result<Status, NodeError> {
+        self.ask(|reply| Request::Status { reply }).await
+    }
+
+    /// Answers once the home takes updates and keeps them.
+    ///
+    /// # Errors
+    /// [`NodeError::StorageFull`], [`NodeError::Failed`].
+    pub async fn ready(&self) -> Result<(), NodeError> {
+        self.ask(|reply| Request::Ready { reply }).await
+    }
+
+    /// Returns all metrics in the OpenMetrics text format.
+    pub async fn metrics(&self) -> Result<String, NodeError> {
+        self.ask(|reply| Request::Metrics { reply }).await
+    }
+
+    /// Returns what the doctor found, healthy things included.
+    pub async fn doctor(&self) -> Result<Vec<Finding>, NodeError> {
+        self.ask(|reply| Request::Doctor { reply }).await
+    }
+
+    /// Returns paired homes with their links.
+    pub async fn homes(&self) -> Result<Vec<PeerView>, NodeError> {
+        self.ask(|reply| Request::Homes { reply }).await
+    }
+
+    /// Looks around for `wait` and returns homes known or seen; at once when `wait` is zero.
+    pub async fn discovered(&self, wait: Duration) -> Result<Vec<HomeSeen>, NodeError> {
+        self.ask(|reply| Request::Discovered { wait, reply }).await
+    }
+
+    /// Returns what this home announces about itself.
+    pub async fn local_peer(&self) -> Result<LocalPeer, NodeError> {
+        self.ask(|reply| Request::LocalPeer { reply }).await
+    }
+
+    /// Returns this home's public key and id.
+    pub async fn key_show(&self) -> Result<KeyView, NodeError> {
+        self.ask(|reply| Request::KeyShow { reply }).await
+    }
+
+    /// Replaces this home's key and tells connected peers so, signed by both keys.
+    pub async fn rotate_key(&self) -> Result<KeyView, NodeError> {
+        self.ask(|reply| Request::RotateKey { reply }).await
+    }
+}
+
+/// Entities.
+impl Node {
+    /// Returns entities: own ones first, then joint, then received.
+    pub async fn entities(&self, selection: Selection) -> Result<Vec<EntityView>, NodeError> {
+        self.ask(|reply| Request::Entities { selection, reply }).await
+    }
+
+    /// Returns one entity.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::Ambiguous`].
+    pub async fn entity(&self, entity: EntityRef) -> Result<EntityView, NodeError> {
+        self.ask(|reply| Request::Entity { entity, reply }).await
+    }
+
+    /// Updates an entity, or sends the wanted values to the home whose device it is; creates a
+    /// document when nobody has it. What is answered is kept, or for a command has its outcome
+    /// (with `update.wait`) or its [`Pending`](crate::views::Pending) intent.
+    ///
+    /// # Errors
+    /// [`NodeError::NotAllowed`], [`NodeError::Ambiguous`], [`NodeError::Invalid`],
+    /// [`NodeError::ConflictOpen`], [`NodeError::Unreachable`], [`NodeError::TimedOut`],
+    /// [`NodeError::Refused`], [`NodeError::StorageFull`].
+    pub async fn update_entity(&self, entity: EntityRef, update: Update) -> Result<EntityView, NodeError> {
+        self.ask(|reply| Request::UpdateEntity { entity, update, reply }).await
+    }
+
+    /// Calls a service of the home that owns the entity.
+    ///
+    /// # Errors
+    /// As [`Node::update_entity`], and [`NodeError::NotFound`].
+    pub async fn call(&self, entity: EntityRef, call: Call) -> Result<CallView, NodeError> {
+        self.ask(|reply| Request::Call { entity, call, reply }).await
+    }
+
+    /// Returns what an entity was, newest first.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::Ambiguous`].
+    pub async fn history(&self, entity: EntityRef) -> Result<HistoryView, NodeError> {
+        self.ask(|reply| Request::History { entity, reply }).await
+    }
+
+    /// Returns conflicts, newest first; with `all` the settled ones too.
+    pub async fn conflicts(&self, all: bool) -> Result<Vec<ConflictView>, NodeError> {
+        self.ask(|reply| Request::Conflicts { all, reply }).await
+    }
+
+    /// Returns one conflict, by its id or by the entity that is in conflict.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`].
+    pub async fn conflict(&self, id: String) -> Result<ConflictView, NodeError> {
+        self.ask(|reply| Request::Conflict { id, reply }).await
+    }
+}
+
+/// The registry and grants.
+impl Node {
+    /// Returns every registered entity of this home.
+    pub async fn registry(&self) -> Result<Vec<RegistryEntity>, NodeError> {
+        self.ask(|reply| Request::Registry { reply }).await
+    }
+
+    /// Returns one registered entity.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`].
+    pub async fn registered(&self, entity_id: String) -> Result<RegistryEntity, NodeError> {
+        self.ask(|reply| Request::Registered { entity_id, reply }).await
+    }
+
+    /// Puts an entity of this home into the registry, or changes what is there.
+    ///
+    /// # Errors
+    /// [`NodeError::Invalid`], [`NodeError::StorageFull`].
+    pub async fn register(&self, register: Register) -> Result<RegistryEntity, NodeError> {
+        self.ask(|reply| Request::Register { register, reply }).await
+    }
+
+    /// Changes a registered entity.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::Invalid`], [`NodeError::StorageFull`].
+    pub async fn change_registered(
+        &self,
+        entity_id: String,
+        change: RegisterChange,
+    ) -> Result<RegistryEntity, NodeError> {
+        self.ask(|reply| Request::ChangeRegistered { entity_id, change, reply }).await
+    }
+
+    /// Takes an entity out of the registry and deletes it for everyone who saw it.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::StorageFull`].
+    pub async fn unregister(&self, entity_id: String) -> Result<(), NodeError> {
+        self.ask(|reply| Request::Unregister { entity_id, reply }).await
+    }
+
+    /// Grants a right, or tells what that would do.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`] for an unknown home or an exact id that this home has not;
+    /// [`NodeError::Invalid`] for a malformed pattern.
+    pub async fn share(&self, share: ShareRequest) -> Result<SharePlan, NodeError> {
+        self.ask(|reply| Request::Share { share, reply }).await
+    }
+
+    /// Takes grants back, or tells what that would do.
+    ///
+    /// # Errors
+    /// As [`Node::share`].
+    pub async fn unshare(&self, unshare: UnshareRequest) -> Result<SharePlan, NodeError> {
+        self.ask(|reply| Request::Unshare { unshare, reply }).await
+    }
+}
+
+/// Pairing.
+impl Node {
+    /// Opens the pairing window and shows a code; [`News::Pairing`] tells what becomes of it.
+    ///
+    /// # Errors
+    /// [`NodeError::Busy`] while another window is open.
+    pub async fn pair_show(&self) -> Result<ShownCode, NodeError> {
+        self.ask(|reply| Request::PairShow { reply }).await
+    }
+
+    /// Types the code that another home shows; without `with` every home seen is tried that has a window open.
+    ///
+    /// # Errors
+    /// [`NodeError::BadCode`], [`NodeError::WrongCode`], [`NodeError::PairingClosed`],
+    /// [`NodeError::Unreachable`], [`NodeError::TimedOut`], [`NodeError::Ambiguous`].
+    pub async fn pair_accept(&self, code: Secret, with: Option<String>) -> Result<PairedView, NodeError> {
+        self.ask(|reply| Request::PairAccept { code, with, reply }).await
+    }
+
+    /// Closes the pairing window; harmless when none is open.
+    pub async fn pair_cancel(&self) -> Result<(), NodeError> {
+        self.ask(|reply| Request::PairCancel { reply }).await
+    }
+
+    /// Makes a link that pairs whoever has it, once.
+    ///
+    /// # Errors
+    /// [`NodeError::Busy`] while a window is open.
+    pub async fn invite(&self) -> Result<Invitation, NodeError> {
+        self.ask(|reply| Request::Invite { reply }).await
+    }
+
+    /// Pairs by another home's link.
+    ///
+    /// # Errors
+    /// As [`Node::pair_accept`], and [`NodeError::Invalid`] for a damaged link.
+    pub async fn accept_link(&self, link: Secret) -> Result<PairedView, NodeError> {
+        self.ask(|reply| Request::AcceptLink { link, reply }).await
+    }
+
+    /// Forgets a peer: its key goes on the deny list, its links close, its entities leave.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::Ambiguous`].
+    pub async fn unpair(&self, home: String) -> Result<HomeView, NodeError> {
+        self.ask(|reply| Request::Unpair { home, reply }).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| NodeError::Stopped)?;
+        answer.await.unwrap_or(Err(NodeError::Stopped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answer_dropped_by_the_loop_reads_as_stopped() {
+        let (node, mut inbox) = Node::open();
+        let looped = tokio::spawn(async move { drop(inbox.requests.recv().await) });
+        assert!(matches!(node.pair_cancel().await, Err(NodeError::Stopped)));
+        looped.await.expect("it only drops");
+    }
+
+    #[tokio::test]
+    async fn observer_hears_what_is_told_after_it_subscribed() {
+        let (node, mut inbox) = Node::open();
+        inbox.notices.tell(|| unreachable!("nobody listens yet"));
+        let mut heard = node.subscribe().expect("open");
+        inbox.notices.tell(|| News::EntityGone { home: "villa".into(), entity_id: "light.hall".into() });
+        let notice = heard.recv().await.expect("told");
+        assert_eq!(notice.number, 2);
+        assert_eq!(inbox.notices.head(), 2);
+    }
+}

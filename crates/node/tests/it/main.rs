@@ -1,0 +1,3 @@
+//! Parts of the running home together, in one test binary.
+
+mod channel;

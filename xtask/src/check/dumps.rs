@@ -52,10 +52,12 @@ fn is_protocol(path: &Path) -> bool {
 }
 
 /// Returns the digits of a dump, or nothing when the text is no dump. Lines that begin with `#` are remarks.
+///
+/// Without a letter it is a table of numbers: every message opens a map, which begins with `a`.
 fn digits(text: &str) -> Option<String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let digits: String = lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
-    let dump = digits.len() >= 2 && digits.chars().all(|c| c.is_ascii_hexdigit());
+    let dump = digits.contains(|c: char| c.is_alphabetic()) && digits.chars().all(|c| c.is_ascii_hexdigit());
     dump.then(|| digits.to_lowercase())
 }
 
@@ -67,6 +69,7 @@ mod tests {
     fn only_hexadecimal_digits_make_a_dump() {
         assert_eq!(digits("# hello\n8204 A1\n00\n"), Some("8204a100".into()));
         assert_eq!(digits("crosshome run\n"), None);
+        assert_eq!(digits("0317598642\n7092154863\n"), None);
         assert_eq!(digits("\n"), None);
     }
 

@@ -13,6 +13,8 @@ mod spdx;
 
 use std::{fmt, path::Path};
 
+pub(crate) use dumps::write as write_dumps;
+
 use crate::{TaskError, command};
 
 /// Something that has to hold.

@@ -25,11 +25,12 @@ struct Task {
     run: fn(&[String]) -> Result<(), TaskError>,
 }
 
-const TASKS: [Task; 4] = [
+const TASKS: [Task; 5] = [
     Task { name: "test", does: "install what the tests need and run them all", run: test::run },
     Task { name: "demo", does: "build crosshome and play two homes [-- ARGS]", run: demo::run },
     Task { name: "bench", does: "build for speed and measure this machine [-- ARGS]", run: bench::run },
     Task { name: "check", does: "format, lints and documents, or the named ones [NAME...]", run: check::run },
+    Task { name: "dumps", does: "write the golden files into PROTOCOL.md", run: check::write_dumps },
 ];
 
 fn main() -> ExitCode {
@@ -92,6 +93,17 @@ enum TaskError {
         /// Why.
         error: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {error}")]
+    Write {
+        /// The file.
+        path: &'static str,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The marks between which something is written are not there.
+    #[error("{0} has lost the marks <!-- dumps --> and <!-- /dumps -->")]
+    Marks(&'static str),
     /// Something else than expected came out of a program.
     #[error("cannot understand the output of {0}")]
     Output(&'static str),

@@ -46,7 +46,7 @@ fn install(lacking: &[&Need]) {
         let mut command = Command::new("apt-get");
         command
             .args(words.split(' '))
-            .env("DEBIAN_FRONTEND", "noninteractive")
+            .envs([("DEBIAN_FRONTEND", "noninteractive"), ("DEBCONF_NOWARNINGS", "yes")])
             .stdout(std::process::Stdio::null());
         command
     };

@@ -146,7 +146,11 @@ impl Session {
 
     /// Tells the peer that what it sent is durable here.
     pub fn committed(&mut self, replica: &Replica) {
-        let seq = replica.cursors.get(&self.peer).map_or(0, |cursor| cursor.seq());
+        self.stored(replica.cursors.get(&self.peer).map_or(0, |cursor| cursor.seq()));
+    }
+
+    /// Tells the peer that what it sent is durable here up to a place in its log.
+    pub fn stored(&mut self, seq: u64) {
         if self.incoming.acknowledge(seq) {
             self.outgoing.say(Message::Ack(Ack { seq }));
         }

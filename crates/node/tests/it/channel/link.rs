@@ -73,6 +73,26 @@ async fn frame_up_to_the_limit_passes_and_the_hello_has_a_lower_one() {
 }
 
 #[tokio::test]
+async fn dialer_that_is_ahead_with_a_long_burst_is_admitted() {
+    let (villa, cabin) = paired();
+    let (near, far) = tokio::io::duplex(PIPE);
+    let frames: Vec<Vec<u8>> = (0..60).map(|i| noisy(&vec![i; 4_000])).collect();
+    let dialing = async {
+        let (_reader, mut writer) =
+            cabin.endpoint.dial_over(near, "villa:8765", villa.sync()).await.unwrap().into_link(None);
+        writer.send(&frames).await.unwrap();
+        writer.close().await;
+    };
+    let listening = async {
+        let (mut reader, _writer) =
+            villa.endpoint.accept(far).await.expect("it proved its key").into_link(None);
+        recv_all(&mut reader, frames.len()).await
+    };
+    let ((), received) = tokio::join!(dialing, listening);
+    assert_eq!(received, frames);
+}
+
+#[tokio::test]
 async fn hello_over_its_limit_is_refused() {
     let (mut dialer, mut listener) = linked().await;
     dialer.1.send(&[vec![1; HELLO_BYTES + 1]]).await.unwrap();

@@ -27,7 +27,7 @@ use tokio::{
 use super::{Event, Loop, now_ms, peers::millis};
 use crate::{
     channel::{Frame, LinkReader, LinkWriter, Purpose, Secured},
-    defaults::{BURST, BURST_BYTES, EXPORTER_SYNC, HELLO_TIME, SILENCE},
+    defaults::{BURST, BURST_BYTES, EXPORTER_SYNC, FRAME_BYTES, HELLO_TIME, SILENCE},
     views::Stamp,
 };
 
@@ -368,8 +368,9 @@ fn proofs(key: &SharedKey, secured: &Secured, dialed: bool) -> Option<([u8; 32],
 }
 
 async fn read(mut reader: LinkReader, peer: HomeId, link: u64, post: mpsc::Sender<Event>) {
+    let mut most = 1; // the hello, or the proof ahead of it, is short; what follows need not be
     loop {
-        let event = match reader.recv(BURST).await {
+        let event = match reader.recv(most).await {
             Ok(frames) => Event::Received { peer, link, frames },
             Err(error) => Event::Lost { peer, link, reason: error.to_string() },
         };
@@ -377,6 +378,8 @@ async fn read(mut reader: LinkReader, peer: HomeId, link: u64, post: mpsc::Sende
         if post.send(event).await.is_err() || last {
             return;
         }
+        reader.set_limit(FRAME_BYTES);
+        most = BURST;
     }
 }
 

@@ -32,8 +32,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Entities beyond the quota of a usual home are part of the measurement.
 const ENTITIES_PER_PEER: u32 = 1_000_000;
-/// The document whose durable change takes all earlier changes along.
-const FLUSH: &str = "input_text.bench_flush";
 
 /// A home that is measured.
 pub(super) struct Dwelling {
@@ -174,10 +172,11 @@ fn report(entity_id: &EntityId, shown: &Shown) -> Result<Report, Trouble> {
     Ok(Report { entity_id: entity_id.clone(), update, class: None })
 }
 
-/// Changes a document, which is answered when it and all before it is durable.
+/// Changes a document of this home's own, which is answered when it and all before it is durable.
 async fn flush(node: &Node) -> Result<(), Trouble> {
+    let document = format!("input_text.flush_{}", std::process::id()).parse()?;
     let update = node::Update { state: Some(now_ns().to_string()), ..node::Update::default() };
-    node.update_entity(FLUSH.parse()?, update).await?;
+    node.update_entity(document, update).await?;
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crosshome_core::HomeId;
+use crosshome_core::{HomeId, pairing::Method};
 use tokio::sync::{mpsc, watch};
 
-use super::{Event, Loop, peers::Connector};
+use super::{Event, Loop, pairing::addresses_of, peers::Connector};
 use crate::{
     channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
     defaults::{BACKOFF, DIAL_POLITELY},
@@ -29,7 +29,8 @@ impl Loop {
                 }
             });
         }
-        self.desk.join_addresses(&self.endpoint);
+        let known: Vec<_> = self.peers.paired().flat_map(|(_, peer)| peer.row.addresses.clone()).collect();
+        self.desk.join_addresses(&self.endpoint, &known);
     }
 
     /// Tries to reach a peer until it is linked.
@@ -92,10 +93,13 @@ impl Loop {
             return;
         }
         if let Some(peer) = self.peers.get_mut(id) {
-            peer.seen = home.candidates.iter().map(ToString::to_string).collect();
-            return peer.announce_addresses();
+            peer.seen = addresses_of(home);
+            peer.announce_addresses();
         }
-        self.desk.join_home(id, home, &self.endpoint);
+        let joined = self.peers.get(id).is_some_and(|peer| peer.row.method == Method::SharedKey);
+        if !joined && !self.pins.is_denied(&id) {
+            self.desk.join_home(id, home, &self.endpoint, &self.pins);
+        }
     }
 
     /// Lets no flood of strangers push paired homes out of sight.

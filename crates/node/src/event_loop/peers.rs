@@ -71,11 +71,9 @@ impl Peers {
 
     /// Takes note of an answered ping, whose nonce is when it was sent.
     pub(super) fn echo(&mut self, id: HomeId, nonce: u64) {
-        if let Some(peer) = self.all.get_mut(&id) {
-            if let Some(link) = &mut peer.link {
-                peer.rtt_ms = link.echo(nonce).or(peer.rtt_ms);
-            }
-        }
+        let Some(peer) = self.all.get_mut(&id) else { return };
+        let rtt_ms = peer.link.as_mut().and_then(|link| link.echo(nonce));
+        peer.rtt_ms = rtt_ms.or(peer.rtt_ms);
     }
 
     pub(super) fn get(&self, id: HomeId) -> Option<&Peer> {

@@ -12,6 +12,11 @@ pub const MAX_SKEW_MS: u64 = 60_000;
 /// costs at most this much of a jump forward.
 pub const CLOCK_AHEAD_MS: u64 = 10_000;
 
+/// How many stamps the stored mark is ahead of a clock that itself is ahead of the wall clock.
+///
+/// One millisecond: 65,536 stamps, and little enough for a home that starts over and over.
+pub const CLOCK_ROOM: u64 = 1 << 16;
+
 /// Longest entity id in bytes: Home Assistant's own limit.
 pub const MAX_ENTITY_ID: usize = 255;
 

@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use crate::defaults::MAX_SKEW_MS;
+use crate::defaults::{CLOCK_AHEAD_MS, CLOCK_ROOM, MAX_SKEW_MS};
 
 /// A stamp of the hybrid logical clock.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +71,16 @@ impl Clock {
         Ok(())
     }
 
+    /// Returns the high-water mark to store once the stored one is passed: no stamp beyond it leaves this home
+    /// before a later one is stored.
+    ///
+    /// A wall clock that leads is stored well ahead, so that a write lasts for seconds. A clock that is ahead of
+    /// the wall clock already, after a start from its mark, moves by little, so that starts in quick succession
+    /// do not carry it away.
+    pub fn ahead(&self, now_ms: u64) -> Hlc {
+        Hlc::at(now_ms.saturating_add(CLOCK_AHEAD_MS)).max(Hlc(self.last.0.saturating_add(CLOCK_ROOM)))
+    }
+
     /// Returns the latest stamp given or seen.
     pub fn last(&self) -> Hlc {
         self.last
@@ -112,6 +122,17 @@ mod tests {
         assert!(clock.observe(Hlc(u64::MAX), 1_000).is_err());
         assert_eq!(clock.last(), Hlc::at(1_000));
         assert_eq!(clock.observe(Hlc::at(1_000 + MAX_SKEW_MS), 1_000), Ok(()));
+    }
+
+    #[test]
+    fn starts_in_quick_succession_do_not_carry_the_clock_away() {
+        let (mut stored, now) = (Hlc::default(), 1_000_000);
+        for start in 0..1_000 {
+            let mut clock = Clock::after(stored);
+            assert!(clock.tick(now + start) > stored);
+            stored = clock.ahead(now + start);
+        }
+        assert!(stored.ms() < now + 2 * CLOCK_AHEAD_MS, "{stored:?}");
     }
 
     #[test]

@@ -218,6 +218,12 @@ impl Session {
         self.skew_ms
     }
 
+    /// Returns how many items the session remembers: bounded by what is shared, whatever comes and however fast.
+    #[cfg(feature = "sim")]
+    pub fn weight(&self) -> usize {
+        self.outgoing.weight() + self.incoming.weight()
+    }
+
     /// Asks for entities of the peer's space in full, a bounded number at a time.
     fn ask_for(&mut self, ids: Vec<String>, after: Option<u64>) {
         for chunk in ids.chunks(WANTED_AT_ONCE) {

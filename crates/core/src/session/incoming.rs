@@ -161,6 +161,11 @@ impl Incoming {
         self.ended && self.awaited.is_empty()
     }
 
+    #[cfg(feature = "sim")]
+    pub(super) fn weight(&self) -> usize {
+        self.names.len() + self.awaited.len() + self.skewed.len()
+    }
+
     fn name(&mut self, item: &Item) -> Result<Named, FrameError> {
         if let Some((space, id)) = &item.name {
             let key = EntityKey { space: *space, id: id.clone() };

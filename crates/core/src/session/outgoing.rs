@@ -262,6 +262,11 @@ impl Outgoing {
         held.map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
     }
 
+    #[cfg(feature = "sim")]
+    pub(super) fn weight(&self) -> usize {
+        self.messages.len() + self.backlog.len() + self.sent.len()
+    }
+
     fn push(
         &mut self,
         replica: &Replica,

@@ -13,7 +13,7 @@
 //! assert!(villa.find(&hall).is_some());
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
@@ -66,6 +66,10 @@ pub struct Replica {
     /// How far this home has followed each peer.
     pub cursors: BTreeMap<HomeId, Cursor>,
     gone: BTreeMap<HomeId, BTreeMap<EntityId, u64>>,
+    /// The place in the log where rules last changed.
+    ruled: u64,
+    /// The peers that have followed this home to where it stands, since it started.
+    proven: BTreeSet<HomeId>,
 }
 
 /// What a peer offers of one entity.
@@ -81,7 +85,7 @@ pub struct Offered {
     pub sent_at: u64,
     /// What this home may do with it.
     pub right: Option<Right>,
-    /// Whether versions of the owner that the offer lacks are void: the owner does not know them (any more).
+    /// Whether versions that the owner's offer lacks are void: the owner does not know them (any more).
     pub replace: bool,
 }
 
@@ -104,6 +108,8 @@ impl Replica {
             epochs: Epochs::default(),
             cursors: BTreeMap::new(),
             gone: BTreeMap::new(),
+            ruled: head,
+            proven: BTreeSet::new(),
         }
     }
 
@@ -132,7 +138,7 @@ impl Replica {
     ) -> Result<Vec<Effect>, WriteError> {
         update.check()?;
         let number = self.writable(key)?;
-        let dot = self.stamp(now_ms);
+        let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
         let base = siblings.map(view::shown).unwrap_or_default();
         let Some(body) = update.apply(key.id.domain(), &base, dot)? else { return Ok(Vec::new()) };
@@ -147,7 +153,7 @@ impl Replica {
     /// Refuses an entity that nobody has or this home may not write.
     pub fn delete(&mut self, key: &EntityKey, cause: Cause, now_ms: u64) -> Result<Vec<Effect>, WriteError> {
         let number = self.writable(key)?.ok_or(WriteError::NotFound)?;
-        let dot = self.stamp(now_ms);
+        let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         Ok(self.write(number, None, dot, cause, now_ms))
     }
 
@@ -158,6 +164,7 @@ impl Replica {
     /// Refuses what the peer may not write, stamps from the future, and more than the peer's quota. What is
     /// refused changes nothing.
     pub fn merge(&mut self, peer: HomeId, offered: Offered, now_ms: u64) -> Result<Vec<Effect>, Refusal> {
+        let me = self.me.home;
         let number = self.table.find(offered.key.space, &offered.key.id);
         self.check(peer, number, &offered, now_ms)?;
         let number =
@@ -166,8 +173,9 @@ impl Replica {
         let before =
             (offered.replace && entity.key.space == Space::Home(peer)).then(|| entity.siblings.clone());
         if before.is_some() {
+            // own edits stay until the owner has answered them; all others the owner knows, or they are void
             let kept =
-                |version: &Version| version.dot.actor.home != peer || offered.versions.contains(version);
+                |version: &Version| version.dot.actor.home == me || offered.versions.contains(version);
             entity.siblings.retain(kept);
         }
         let mut changed = entity.right != offered.right && entity.key.space == Space::Home(peer);
@@ -194,13 +202,18 @@ impl Replica {
             .map_or(Vec::new(), |entity| vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key)])
     }
 
-    /// Forgets an own write to a peer's entity that the peer has refused, and tells whether there was one.
-    pub fn take_back(&mut self, number: Number) -> bool {
+    /// Forgets own writes, up to a stamp, to a peer's entity that the peer has refused, and tells whether there
+    /// were any.
+    pub fn take_back(&mut self, number: Number, up_to: Hlc) -> bool {
         let me = self.me.home;
         let Some(entity) = self.table.get_mut(number) else { return false };
         let before = entity.siblings.len();
-        entity.siblings.retain(|version| version.dot.actor.home != me);
-        before > entity.siblings.len()
+        entity.siblings.retain(|version| version.dot.actor.home != me || version.dot.hlc > up_to);
+        let taken = before > entity.siblings.len();
+        if taken {
+            self.table.touch(number);
+        }
+        taken
     }
 
     /// Sets a rule; what it withdraws from peers is remembered until they have acknowledged it.
@@ -238,7 +251,12 @@ impl Replica {
 
     /// Takes a new incarnation, because dots of the present one may have been given to changes that this home lost.
     pub fn reincarnate(&mut self) {
-        self.me.incarnation += 1;
+        self.me = self.stranger();
+    }
+
+    /// Takes note that a peer has followed this home's log to a place that it really has.
+    pub fn prove(&mut self, peer: HomeId) {
+        self.proven.insert(peer);
     }
 
     /// Drops withdrawals that a peer has acknowledged up to a place in the log.
@@ -256,7 +274,7 @@ impl Replica {
 
     /// Returns the next stamp of this home.
     pub fn stamp(&mut self, now_ms: u64) -> Dot {
-        Dot { actor: self.me, hlc: self.clock.tick(now_ms) }
+        Dot { actor: self.me, hlc: self.clock.tick(now_ms, self.epochs.present()) }
     }
 
     /// Returns who this home is at present.
@@ -288,6 +306,11 @@ impl Replica {
     pub fn admits(&self, peer: HomeId, entity: &Entity) -> Option<Admission> {
         static NOWHERE: Traits = Traits { area: None, labels: Vec::new() };
         self.grants.admits(peer, &entity.key.id, self.traits.get(&entity.key.id).unwrap_or(&NOWHERE))
+    }
+
+    /// Returns the place in the log where rules last changed.
+    pub fn ruled(&self) -> u64 {
+        self.ruled
     }
 
     /// Returns what was withdrawn from a peer and not acknowledged, with its place in the log.
@@ -330,6 +353,26 @@ impl Replica {
         let durability = if cause == Cause::Device { durability(entity.class) } else { Durability::Now };
         self.table.touch(number);
         vec![Effect::Commit(durability), Effect::Changed(number)]
+    }
+
+    /// Returns the incarnation that writes in a space.
+    ///
+    /// A home may have been restored from a backup without knowing. Then the owner of a document may hold a change
+    /// of this home that this home has lost, and a later one by the same actor would silently replace it. So what
+    /// is written to others before they have proven this home's past is written by a new incarnation.
+    fn writer(&self, space: Space) -> Actor {
+        let proven = match space {
+            Space::Joint => !self.proven.is_empty(),
+            Space::Home(home) => home == self.me.home || self.proven.contains(&home),
+        };
+        if proven || self.stored == Hlc::default() { self.me } else { self.stranger() }
+    }
+
+    /// Returns this home in an incarnation that nobody has met: random, as two clones must not take the same
+    /// one, and the same through one start, as a peer that lies may cost one at most.
+    fn stranger(&self) -> Actor {
+        let epoch = self.epochs.present();
+        Actor { incarnation: (epoch ^ (epoch >> 32)) as u32, ..self.me }
     }
 
     /// Finds an entity that this home may write; nothing means that it may create it.
@@ -375,6 +418,12 @@ impl Replica {
     /// Checks that a peer may write this, and claims to have seen only what it can have seen.
     fn check_edit(&self, peer: HomeId, entity: Option<&Entity>, offered: &Offered) -> Result<(), Refusal> {
         let entity = entity.ok_or(Refusal::Forbidden)?;
+        let fresh: Vec<_> =
+            offered.versions.iter().filter(|version| !entity.siblings.has_seen(version.dot)).collect();
+        // what this home has seen is an echo, whatever the peer may do by now
+        if fresh.is_empty() {
+            return Ok(());
+        }
         let right = self.admits(peer, entity).map(|admission| admission.right);
         if entity.class == Class::Device || right < Some(Right::Edit) {
             return Err(Refusal::Forbidden);
@@ -384,7 +433,6 @@ impl Replica {
                 || entity.siblings.has_seen(dot)
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
-        let fresh = offered.versions.iter().filter(|version| !entity.siblings.has_seen(version.dot));
         for version in fresh {
             let seen = version.context.dots().chain(version.groups().map(|group| group.dot)).all(honest);
             if version.dot.actor.home != peer || !seen {
@@ -394,27 +442,42 @@ impl Replica {
         Ok(())
     }
 
-    /// Returns what each peer sees at present.
-    fn admitted(&self, peers: &[HomeId]) -> Vec<(HomeId, Vec<EntityId>)> {
+    /// Returns what each peer sees at present, sorted by number.
+    fn admitted(&self, peers: &[HomeId]) -> Vec<(HomeId, Vec<(Number, Admission)>)> {
         let own = Space::Home(self.me.home);
         let seen_by = |peer| {
-            let admitted = self.table.in_space(own).filter(|(_, entity)| self.admits(peer, entity).is_some());
-            admitted.map(|(_, entity)| entity.key.id.clone()).collect()
+            let entities = self.table.in_space(own);
+            let mut seen: Vec<_> = entities.filter_map(|(n, e)| Some((n, self.admits(peer, e)?))).collect();
+            seen.sort_unstable_by_key(|(number, _)| *number);
+            seen
         };
         peers.iter().map(|&peer| (peer, seen_by(peer))).collect()
     }
 
-    /// Notes what peers saw before and no longer see, and forgets withdrawals that a rule has undone.
-    fn settle_grants(&mut self, before: Vec<(HomeId, Vec<EntityId>)>, peers: &[HomeId]) -> Effect {
-        let seq = self.table.advance();
-        let after = self.admitted(peers);
-        for ((peer, before), (_, mut after)) in before.into_iter().zip(after) {
-            after.sort_unstable();
+    /// Notes what peers saw before and no longer see, forgets withdrawals that are undone, and moves in the log
+    /// what an older rule now decides: its place would not tell the peers.
+    fn settle_grants(&mut self, before: Vec<(HomeId, Vec<(Number, Admission)>)>, peers: &[HomeId]) -> Effect {
+        let older = self.ruled;
+        self.ruled = self.table.advance();
+        let mut moved = BTreeSet::new();
+        for ((peer, before), (_, after)) in before.into_iter().zip(self.admitted(peers)) {
+            let find = |seen: &[(Number, Admission)], number| {
+                seen.binary_search_by_key(&number, |&(number, _)| number).ok().map(|at| seen[at].1)
+            };
+            let fell_back = after.iter().filter(|&&(number, now)| {
+                now.seq <= older && find(&before, number).map(|then| then.right) != Some(now.right)
+            });
+            moved.extend(fell_back.map(|&(number, _)| number));
+            let name = |number| self.table.get(number).map(|entity| entity.key.id.clone());
+            let lost = before.iter().filter(|(number, _)| find(&after, *number).is_none());
+            let lost: Vec<_> = lost.filter_map(|(number, _)| name(*number)).collect();
             let gone = self.gone.entry(peer).or_default();
-            gone.retain(|id, _| after.binary_search(id).is_err());
-            let lost = before.into_iter().filter(|id| after.binary_search(id).is_err());
-            gone.extend(lost.map(|id| (id, seq)));
+            after.iter().filter_map(|(number, _)| name(*number)).for_each(|id| {
+                gone.remove(&id);
+            });
+            gone.extend(lost.into_iter().map(|id| (id, self.ruled)));
         }
+        moved.into_iter().for_each(|number| self.table.touch(number));
         Effect::Commit(Durability::Now)
     }
 }

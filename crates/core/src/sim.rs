@@ -372,6 +372,9 @@ impl World {
         if commits > 1 || (commits == 1 && !first) {
             return Err(format!("effects are out of order: {effects:?}"));
         }
+        let home = &mut self.homes[at];
+        let now = home.now(self.time);
+        home.running.iter().for_each(|running| home.disk.keep_clock(&running.replica, now));
         let refused = effects.iter().any(|effect| {
             matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
         });

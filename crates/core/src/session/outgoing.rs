@@ -96,8 +96,12 @@ impl Outgoing {
         self.closed = true;
     }
 
-    pub(super) fn next_message(&mut self) -> Option<Message> {
-        self.messages.pop_front()
+    /// Returns the next message; before the peer's hello only those that open or end a session.
+    pub(super) fn next_message(&mut self, greeted: bool) -> Option<Message> {
+        let opens = |message: &Message| {
+            matches!(message, Message::Hello(_) | Message::Proof(_) | Message::Bye(_))
+        };
+        self.messages.pop_front_if(|message| greeted || opens(message))
     }
 
     /// Starts from where the peer stands.
@@ -128,20 +132,23 @@ impl Outgoing {
         }
         backlog.sort_by_key(|due| due.rank);
         self.backlog = backlog.into();
-        self.granted = replica.grants.latest(peer);
+        self.granted = replica.ruled();
         if let Resume::Fork(seq) = resume {
             self.say(Message::Forked(Forked { seq }));
         }
         self.say_gone(replica, peer, from);
     }
 
-    /// Queues what the latest rules newly admit.
+    /// Queues what rules newly admit or withdraw, if any have changed.
     pub(super) fn regrant(&mut self, replica: &Replica, peer: HomeId) {
+        if replica.ruled() == self.granted {
+            return;
+        }
         let mut due: Vec<_> = newly_granted(replica, peer, self.granted).collect();
         due.sort_by_key(|due| due.rank);
         self.backlog.extend(due);
         self.say_gone(replica, peer, self.granted);
-        self.granted = replica.table().head();
+        self.granted = replica.ruled();
         self.ended = false;
     }
 
@@ -155,7 +162,8 @@ impl Outgoing {
             numbers.for_each(|number| {
                 self.sent.remove(&number);
             });
-            self.say(Message::Gone(Gone { ids: chunk.iter().map(ToString::to_string).collect() }));
+            let ids = chunk.iter().map(ToString::to_string).collect();
+            self.say(Message::Gone(Gone { ids, ..Gone::default() }));
         }
     }
 
@@ -167,8 +175,9 @@ impl Outgoing {
         };
         let find = |id: &String| table.find(own, &id.parse().ok()?).filter(shown);
         let (known, unknown): (Vec<_>, Vec<_>) = want.ids.iter().partition(|id| find(id).is_some());
-        if !unknown.is_empty() {
-            self.say(Message::Gone(Gone { ids: unknown.into_iter().cloned().collect() }));
+        let numbers: Vec<_> = want.numbers.iter().copied().filter(|number| !shown(number)).collect();
+        if !unknown.is_empty() || !numbers.is_empty() {
+            self.say(Message::Gone(Gone { ids: unknown.into_iter().cloned().collect(), numbers }));
         }
         let after = want.after.into_iter().flat_map(|seq| table.since(seq)).map(|(number, _)| number);
         let wanted = known.into_iter().filter_map(find).chain(want.numbers.iter().copied()).chain(after);
@@ -223,23 +232,28 @@ impl Outgoing {
         self.acknowledged = self.acknowledged.max(seq.min(replica.table().head()));
     }
 
-    /// Notes that the peer did not take an entity in.
-    pub(super) fn refused(&mut self, replica: &mut Replica, peer: HomeId, refused: Refused) -> Vec<Effect> {
-        let Some(sent) = self.sent.get_mut(&refused.number) else { return Vec::new() };
+    /// Notes that the peer did not take an entity in, and returns what to ask for instead.
+    pub(super) fn refused(
+        &mut self,
+        replica: &mut Replica,
+        peer: HomeId,
+        refused: Refused,
+    ) -> (Vec<Effect>, Vec<String>) {
+        let Some(sent) = self.sent.get_mut(&refused.number) else { return Default::default() };
         sent.refused = true;
         let incident = match refused.why {
-            Why::Skew => return vec![Effect::Report { peer, incident: Incident::ClockSkew }],
+            Why::Skew => Incident::ClockSkew,
             Why::Quota => Incident::Quota,
             Why::Forbidden => Incident::Forbidden,
         };
         let report = Effect::Report { peer, incident };
-        let Some(entity) = replica.table().get(refused.number) else { return vec![report] };
-        let id = entity.key.id.clone();
-        if entity.key.space != Space::Home(peer) || !replica.take_back(refused.number) {
-            return vec![report];
+        let entity = replica.table().get(refused.number);
+        let theirs = entity.filter(|entity| entity.key.space == Space::Home(peer));
+        let Some(id) = theirs.map(|entity| entity.key.id.to_string()) else { return (vec![report], Vec::new()) };
+        if refused.why == Why::Skew || !replica.take_back(refused.number, refused.up_to) {
+            return (vec![report], Vec::new());
         }
-        self.say(Message::Want(Want { ids: vec![id.to_string()], ..Want::default() }));
-        vec![Effect::Commit(Durability::Now), Effect::Changed(refused.number), report]
+        (vec![Effect::Commit(Durability::Now), Effect::Changed(refused.number), report], vec![id])
     }
 
     /// Tells whether everything has been offered.

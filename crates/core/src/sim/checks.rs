@@ -70,6 +70,8 @@ impl Ledger {
         if !lost.is_empty() && !may_lose {
             return Err(format!("I3: {lost:?} of {key:?} disappeared at home {home} behind {now:?}"));
         }
+        // a write that was refused takes with it those that it had replaced here
+        let lost: HashSet<_> = lost.into_iter().flat_map(|dot| self.behind(dot)).collect();
         self.excuse(|write| write.home == home && write.key == *key && lost.contains(&write.dot));
         self.held[home].insert(key.clone(), now.iter().map(|version| version.dot).collect());
         Ok(())

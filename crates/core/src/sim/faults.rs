@@ -291,18 +291,24 @@ impl World {
         }
         self.note(|_| format!("{at} unpairs {other}"));
         let pair = (at.min(other), at.max(other));
-        let heard = self.dice.chance(60) && self.links[&pair].up;
-        if heard && let Some(Running { replica, sessions, .. }) = &mut self.homes[at].running {
-            let frame = sessions.get_mut(&other).and_then(|session| {
-                session.close(Reason::Unpaired);
-                session.offer(replica)
-            });
-            if let Some(frame) = frame {
-                self.hear(other, at, &frame)?;
-            }
+        if self.dice.chance(60) && self.links[&pair].up {
+            self.say_goodbye(at, other)?;
         }
         self.cut(pair);
         self.forget(at, other)
+    }
+
+    /// Lets a home end a session in good order, after everything under way.
+    fn say_goodbye(&mut self, at: usize, other: usize) -> Checked {
+        let (pair, wire) = ((at.min(other), at.max(other)), usize::from(at > other));
+        while let Some((_, frame)) = self.links.get_mut(&pair).and_then(|l| l.wires[wire].frames.pop_front()) {
+            self.hear(other, at, &frame)?;
+        }
+        let Some(Running { replica, sessions, .. }) = &mut self.homes[at].running else { return Ok(()) };
+        let Some(session) = sessions.get_mut(&other) else { return Ok(()) };
+        session.close(Reason::Unpaired);
+        let frames: Vec<_> = std::iter::from_fn(|| session.offer(replica)).collect();
+        frames.iter().try_for_each(|frame| self.hear(other, at, frame))
     }
 
     /// Pairs two homes again; one that has not forgotten the other still has what it knew.

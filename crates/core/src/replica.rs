@@ -185,7 +185,11 @@ impl Replica {
         for version in offered.versions.iter() {
             changed |= entity.siblings.insert(version.clone());
         }
-        changed |= before.is_some_and(|before| before != entity.siblings);
+        if let Some(before) = before {
+            // an edit that the owner does not know is offered again: its refusal may have been lost on the way
+            let unheard = |version: &Version| version.dot.actor.home == me && !offered.versions.contains(version);
+            changed |= before != entity.siblings || entity.siblings.iter().any(unheard);
+        }
         if !changed {
             return Ok(Vec::new());
         }

@@ -284,10 +284,15 @@ impl Session {
         }
         self.skew_ms = Some(hello.clock.ms() as i64 - now_ms as i64);
         let mut effects = Vec::new();
-        let resume = replica.epochs.resume(&hello.cursor, replica.table().head());
+        let stranger = !replica.cursors.contains_key(&self.peer) && !hello.cursor.trail.is_empty();
+        let resume = match stranger {
+            // it remembers a pairing that this home has forgotten, and all that it saw then
+            true => Resume::Fork(0),
+            false => replica.epochs.resume(&hello.cursor, replica.table().head()),
+        };
         if let Resume::From(_) = resume {
             replica.prove(self.peer);
-        } else {
+        } else if !stranger {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
                 replica.reincarnate();

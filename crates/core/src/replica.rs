@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::Body,
-    defaults::{MAX_ENTITIES_PER_PEER, MAX_SIBLINGS},
+    defaults::{CHUNK, MAX_ENTITIES_PER_PEER, MAX_SIBLINGS},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
@@ -40,11 +40,13 @@ pub struct Options {
     pub seed: Seed,
     /// How many entities one peer may place here.
     pub quota: usize,
+    /// How long an offer may grow before the next begins, in bytes.
+    pub chunk: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: Seed::new([0; 16]), quota: MAX_ENTITIES_PER_PEER }
+        Self { seed: Seed::new([0; 16]), quota: MAX_ENTITIES_PER_PEER, chunk: CHUNK }
     }
 }
 
@@ -310,6 +312,11 @@ impl Replica {
     pub fn admits(&self, peer: HomeId, entity: &Entity) -> Option<Admission> {
         static NOWHERE: Traits = Traits { area: None, labels: Vec::new() };
         self.grants.admits(peer, &entity.key.id, self.traits.get(&entity.key.id).unwrap_or(&NOWHERE))
+    }
+
+    /// Returns what distinguishes this replica from others.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Returns the place in the log where rules last changed.

@@ -227,6 +227,11 @@ impl World {
     fn heal(&mut self) -> Checked {
         self.note(|_| "heal".into());
         self.end_faults()?;
+        if !self.plan.faults.iter().any(|fault| matches!(fault, Fault::Replays | Fault::Backups | Fault::Skew)) {
+            // I11: without heartbeats and in one exchange
+            self.silence()?;
+            self.settled().map_err(|what| format!("I11: {what}"))?;
+        }
         for round in 0..16 {
             self.time += 15_000;
             let before = self.report.frames;
@@ -323,7 +328,11 @@ impl World {
                 let key = EntityKey { space, id };
                 may_leave(&running.replica, receiver, joint, &key)?;
             }
-            self.report.weight = self.report.weight.max(session.weight());
+            let (weight, most) = (session.weight(), 16 + 4 * running.replica.table().iter().count());
+            if weight > most {
+                return Err(format!("I12: the session of {from} with {to} remembers {weight} items"));
+            }
+            self.report.weight = self.report.weight.max(weight);
             self.report.frames += 1;
             self.report.bytes += frame.len();
             link.wires[wire].put(frame, self.time);

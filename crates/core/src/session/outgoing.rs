@@ -6,7 +6,7 @@ use super::made_by;
 use crate::{
     HomeId, Space,
     body::Group,
-    defaults::{CHUNK, WANTED_AT_ONCE},
+    defaults::WANTED_AT_ONCE,
     digest::Digest,
     effect::{Durability, Effect, Incident},
     epoch::{Cursor, Resume},
@@ -195,18 +195,18 @@ impl Outgoing {
         }
         let clock = replica.clock().last();
         let mut out = OfferBuilder::new(clock);
-        let table = replica.table();
+        let (table, chunk) = (replica.table(), replica.options().chunk);
         for (number, entity) in table.since(self.position) {
-            if out.len() >= CHUNK {
+            if out.len() >= chunk {
                 break;
             }
             self.push(replica, (peer, joint), number, entity, false, &mut out);
             self.position = entity.seq;
         }
-        if out.len() < CHUNK {
+        if out.len() < chunk {
             self.position = table.head();
         }
-        while out.len() < CHUNK {
+        while out.len() < chunk {
             let Some(due) = self.backlog.pop_front() else { break };
             let Some(entity) = table.get(due.number) else { continue };
             let fresh = !due.full

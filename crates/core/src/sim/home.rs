@@ -51,8 +51,11 @@ impl Home {
     }
 
     /// Starts from the disk, in a new epoch that is durable before anybody hears of it.
+    ///
+    /// Chunks are short, so that a transfer of few entities can be cut in its middle.
     pub(super) fn start(&mut self, boot: u64) {
-        let mut replica = self.disk.start(Options::default());
+        let chunk = 1 + boot as usize % 400;
+        let mut replica = self.disk.start(Options { chunk, ..Options::default() });
         let head = replica.table().head();
         replica.epochs.open(boot, head);
         let mut running = Running { boot, replica, sessions: BTreeMap::new(), removed: Vec::new() };

@@ -75,17 +75,27 @@ impl Clock {
     ///
     /// # Errors
     ///
-    /// Refuses a stamp too far in the future, unless this home's own clock is known to be wrong; and always one
-    /// that no clock can show and that would leave none after it.
+    /// As [`Clock::admits`]; a refused stamp is forgotten.
     pub fn observe(&mut self, stamp: Hlc, now_ms: u64) -> Result<(), Skew> {
-        let ahead = stamp.ms() > now_ms.saturating_add(MAX_SKEW_MS) && self.trusts(now_ms);
-        if ahead || stamp.ms() > MAX_MS {
-            return Err(Skew { stamp_ms: stamp.ms(), now_ms });
-        }
+        self.admits(stamp, now_ms)?;
         if stamp > self.last {
             (self.last, self.given) = (stamp, false);
         }
         Ok(())
+    }
+
+    /// Checks a stamp from another home.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a stamp too far in the future, unless this home's own clock is known to be wrong; and always one
+    /// that no clock can show and that would leave none after it.
+    pub fn admits(&self, stamp: Hlc, now_ms: u64) -> Result<(), Skew> {
+        let ahead = stamp.ms() > now_ms.saturating_add(MAX_SKEW_MS) && self.trusts(now_ms);
+        match ahead || stamp.ms() > MAX_MS {
+            true => Err(Skew { stamp_ms: stamp.ms(), now_ms }),
+            false => Ok(()),
+        }
     }
 
     /// Returns the high-water mark to store once the stored one is passed: no stamp beyond it leaves this home

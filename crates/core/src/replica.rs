@@ -18,20 +18,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::Body,
-    defaults::{CHUNK, MAX_ENTITIES_PER_PEER, MAX_SIBLINGS},
+    defaults::{CHUNK, MAX_ENTITIES_PER_PEER},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
     epoch::{Cursor, Epochs},
-    grant::{Admission, Grants, Right, Selector, Traits},
-    hlc::{Clock, Hlc, Skew},
+    grant::{Admission, Grants, Right, Traits},
+    hlc::{Clock, Hlc},
     seed::Seed,
-    siblings::Siblings,
     table::{Class, Entity, Number, Table},
     update::{Update, UpdateError},
     version::{Cause, Version},
     view,
 };
+
+mod merge;
+mod rules;
+
+pub use merge::{Offered, Refusal};
 
 /// What distinguishes one replica from another at its start.
 #[derive(Clone, Debug)]
@@ -72,23 +76,6 @@ pub struct Replica {
     ruled: u64,
     /// The peers that have followed this home to where it stands, since it started.
     proven: BTreeSet<HomeId>,
-}
-
-/// What a peer offers of one entity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offered {
-    /// Its name.
-    pub key: EntityKey,
-    /// Who may write it.
-    pub class: Class,
-    /// The sender's versions.
-    pub versions: Siblings,
-    /// The sender's place in its log.
-    pub sent_at: u64,
-    /// What this home may do with it.
-    pub right: Option<Right>,
-    /// Whether versions that the owner's offer lacks are void: the owner does not know them (any more).
-    pub replace: bool,
 }
 
 impl Replica {
@@ -139,6 +126,7 @@ impl Replica {
         now_ms: u64,
     ) -> Result<Vec<Effect>, WriteError> {
         update.check()?;
+        let class = if key.space == Space::Joint { Class::Document } else { class };
         let number = self.writable(key)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
@@ -156,91 +144,10 @@ impl Replica {
     pub fn delete(&mut self, key: &EntityKey, cause: Cause, now_ms: u64) -> Result<Vec<Effect>, WriteError> {
         let number = self.writable(key)?.ok_or(WriteError::NotFound)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
-        Ok(self.write(number, None, dot, cause, now_ms))
-    }
-
-    /// Takes in what a peer offers of an entity.
-    ///
-    /// # Errors
-    ///
-    /// Refuses what the peer may not write, stamps from the future, and more than the peer's quota. What is
-    /// refused changes nothing.
-    pub fn merge(&mut self, peer: HomeId, offered: Offered, now_ms: u64) -> Result<Vec<Effect>, Refusal> {
-        let me = self.me.home;
-        let number = self.table.find(offered.key.space, &offered.key.id);
-        self.check(peer, number, &offered, now_ms)?;
-        let number =
-            number.unwrap_or_else(|| self.table.insert(Entity::new(offered.key.clone(), offered.class)));
-        let entity = self.table.get_mut(number).expect("it was found or just made");
-        let before =
-            (offered.replace && entity.key.space == Space::Home(peer)).then(|| entity.siblings.clone());
-        if before.is_some() {
-            // own edits stay until the owner has answered them; all others the owner knows, or they are void
-            let kept =
-                |version: &Version| version.dot.actor.home == me || offered.versions.contains(version);
-            entity.siblings.retain(kept);
-        }
-        let mut changed = entity.right != offered.right && entity.key.space == Space::Home(peer);
-        if entity.key.space == Space::Home(peer) {
-            (entity.right, entity.sent_at, entity.class) = (offered.right, offered.sent_at, offered.class);
-        }
-        for version in offered.versions.iter() {
-            changed |= entity.siblings.insert(version.clone());
-        }
-        if let Some(before) = before {
-            // an edit that the owner does not know is offered again: its refusal may have been lost on the way
-            let unheard = |version: &Version| version.dot.actor.home == me && !offered.versions.contains(version);
-            changed |= before != entity.siblings || entity.siblings.iter().any(unheard);
-        }
-        if !changed {
-            return Ok(Vec::new());
-        }
-        let durability = durability(entity.class);
-        self.table.touch(number);
-        Ok(vec![Effect::Commit(durability), Effect::Changed(number)])
-    }
-
-    /// Forgets an entity of a peer that the peer has withdrawn.
-    pub fn withdraw(&mut self, peer: HomeId, id: &EntityId) -> Vec<Effect> {
-        let number = self.table.find(Space::Home(peer), id);
-        let removed = number.and_then(|number| self.table.remove(number));
-        removed
-            .map_or(Vec::new(), |entity| vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key)])
-    }
-
-    /// Forgets own writes, up to a stamp, to a peer's entity that the peer has refused, and tells whether there
-    /// were any.
-    pub fn take_back(&mut self, number: Number, up_to: Hlc) -> bool {
-        let me = self.me.home;
-        let Some(entity) = self.table.get_mut(number) else { return false };
-        let before = entity.siblings.len();
-        entity.siblings.retain(|version| version.dot.actor.home != me || version.dot.hlc > up_to);
-        let taken = before > entity.siblings.len();
-        if taken {
-            self.table.touch(number);
-        }
-        taken
-    }
-
-    /// Sets a rule; what it withdraws from peers is remembered until they have acknowledged it.
-    pub fn grant(
-        &mut self,
-        peer: Option<HomeId>,
-        selector: Selector,
-        right: Option<Right>,
-        peers: &[HomeId],
-    ) -> Effect {
-        let before = self.admitted(peers);
-        let seq = self.table.advance();
-        self.grants.set(peer, selector, right, seq);
-        self.settle_grants(before, peers)
-    }
-
-    /// Removes a rule; what it withdraws from peers is remembered until they have acknowledged it.
-    pub fn revoke(&mut self, peer: Option<HomeId>, selector: &Selector, peers: &[HomeId]) -> Effect {
-        let before = self.admitted(peers);
-        self.grants.clear(peer, selector);
-        self.settle_grants(before, peers)
+        let mut effects = self.write(number, None, dot, cause, now_ms);
+        // no report of a device brings a deletion back after a crash
+        effects[0] = Effect::Commit(Durability::Now);
+        Ok(effects)
     }
 
     /// Forgets a peer: its rules, its entities, and how far it was followed.
@@ -400,97 +307,6 @@ impl Replica {
             },
         }
     }
-
-    fn check(
-        &mut self,
-        peer: HomeId,
-        number: Option<Number>,
-        offered: &Offered,
-        now_ms: u64,
-    ) -> Result<(), Refusal> {
-        let entity = number.and_then(|number| self.table.get(number));
-        let space = offered.key.space;
-        if space == Space::Home(self.me.home) {
-            self.check_edit(peer, entity, offered)?;
-        }
-        if entity.is_none() && self.table.len(space) >= self.options.quota {
-            return Err(Refusal::Quota);
-        }
-        if entity.map_or(0, |entity| entity.siblings.len()) + offered.versions.len() > MAX_SIBLINGS {
-            return Err(Refusal::Quota);
-        }
-        for version in offered.versions.iter() {
-            self.clock.observe(version.dot.hlc, now_ms)?;
-            version.groups().try_for_each(|group| self.clock.observe(group.dot.hlc, now_ms))?;
-        }
-        Ok(())
-    }
-
-    /// Checks that a peer may write this, and claims to have seen only what it can have seen.
-    fn check_edit(&self, peer: HomeId, entity: Option<&Entity>, offered: &Offered) -> Result<(), Refusal> {
-        let entity = entity.ok_or(Refusal::Forbidden)?;
-        let fresh: Vec<_> =
-            offered.versions.iter().filter(|version| !entity.siblings.has_seen(version.dot)).collect();
-        // what this home has seen is an echo, whatever the peer may do by now
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let right = self.admits(peer, entity).map(|admission| admission.right);
-        if entity.class == Class::Device || right < Some(Right::Edit) {
-            return Err(Refusal::Forbidden);
-        }
-        let honest = |dot: Dot| {
-            dot.actor.home == peer
-                || entity.siblings.has_seen(dot)
-                || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
-        };
-        for version in fresh {
-            let seen = version.context.dots().chain(version.groups().map(|group| group.dot)).all(honest);
-            if version.dot.actor.home != peer || !seen {
-                return Err(Refusal::Forbidden);
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns what each peer sees at present, sorted by number.
-    fn admitted(&self, peers: &[HomeId]) -> Vec<(HomeId, Vec<(Number, Admission)>)> {
-        let own = Space::Home(self.me.home);
-        let seen_by = |peer| {
-            let entities = self.table.in_space(own);
-            let mut seen: Vec<_> = entities.filter_map(|(n, e)| Some((n, self.admits(peer, e)?))).collect();
-            seen.sort_unstable_by_key(|(number, _)| *number);
-            seen
-        };
-        peers.iter().map(|&peer| (peer, seen_by(peer))).collect()
-    }
-
-    /// Notes what peers saw before and no longer see, forgets withdrawals that are undone, and moves in the log
-    /// what an older rule now decides: its place would not tell the peers.
-    fn settle_grants(&mut self, before: Vec<(HomeId, Vec<(Number, Admission)>)>, peers: &[HomeId]) -> Effect {
-        let older = self.ruled;
-        self.ruled = self.table.advance();
-        let mut moved = BTreeSet::new();
-        for ((peer, before), (_, after)) in before.into_iter().zip(self.admitted(peers)) {
-            let find = |seen: &[(Number, Admission)], number| {
-                seen.binary_search_by_key(&number, |&(number, _)| number).ok().map(|at| seen[at].1)
-            };
-            let fell_back = after.iter().filter(|&&(number, now)| {
-                now.seq <= older && find(&before, number).map(|then| then.right) != Some(now.right)
-            });
-            moved.extend(fell_back.map(|&(number, _)| number));
-            let name = |number| self.table.get(number).map(|entity| entity.key.id.clone());
-            let lost = before.iter().filter(|(number, _)| find(&after, *number).is_none());
-            let lost: Vec<_> = lost.filter_map(|(number, _)| name(*number)).collect();
-            let gone = self.gone.entry(peer).or_default();
-            after.iter().filter_map(|(number, _)| name(*number)).for_each(|id| {
-                gone.remove(&id);
-            });
-            gone.extend(lost.into_iter().map(|id| (id, self.ruled)));
-        }
-        moved.into_iter().for_each(|number| self.table.touch(number));
-        Effect::Commit(Durability::Now)
-    }
 }
 
 fn durability(class: Class) -> Durability {
@@ -516,19 +332,4 @@ pub enum WriteError {
     /// The update itself is not acceptable.
     #[error(transparent)]
     Update(#[from] UpdateError),
-}
-
-/// Why an offer of a peer is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The peer may not write this.
-    #[error("forbidden")]
-    Forbidden,
-    /// The peer has placed as much here as it may.
-    #[error("quota")]
-    Quota,
-    /// A stamp lies in this home's future.
-    #[error(transparent)]
-    Skew(#[from] Skew),
 }

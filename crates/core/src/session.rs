@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     EntityKey, HomeId, Space,
-    defaults::{MAX_HELLO, WANTED_AT_ONCE},
+    defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
     effect::{Durability, Effect, Incident},
     epoch::Resume,
@@ -101,7 +101,7 @@ impl Session {
             hello: encoded,
             tags: (0, 0),
             outgoing,
-            incoming: Incoming::default(),
+            incoming: Incoming::new(replica.options().seed),
             skew_ms: None,
         }
     }
@@ -156,6 +156,9 @@ impl Session {
                 }
                 _ => Err(SessionError::Frame(FrameError::Kind)),
             };
+        }
+        if self.outgoing.waiting() >= 8 * MAX_ANSWERS {
+            return Err(SessionError::Unread);
         }
         if kind != BYE {
             self.tags.1 = self.tags.1.wrapping_add(1);
@@ -233,6 +236,11 @@ impl Session {
         self.joint
     }
 
+    /// Tells whether so many answers wait to be sent that the link should not be read for a while.
+    pub fn is_congested(&self) -> bool {
+        self.outgoing.waiting() >= MAX_ANSWERS
+    }
+
     /// Tells whether nothing waits to be sent and the peer has said how far it got.
     pub fn in_sync(&self, replica: &Replica) -> bool {
         self.greeted.is_some() && self.outgoing.caught_up(replica) && self.incoming.caught_up()
@@ -284,20 +292,19 @@ impl Session {
         }
         self.skew_ms = Some(hello.clock.ms() as i64 - now_ms as i64);
         let mut effects = Vec::new();
-        let stranger = !replica.cursors.contains_key(&self.peer) && !hello.cursor.trail.is_empty();
-        let resume = match stranger {
-            // it remembers a pairing that this home has forgotten, and all that it saw then
-            true => Resume::Fork(0),
-            false => replica.epochs.resume(&hello.cursor, replica.table().head()),
-        };
+        let mut resume = replica.epochs.resume(&hello.cursor, replica.table().head());
         if let Resume::From(_) = resume {
             replica.prove(self.peer);
-        } else if !stranger {
+        } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
                 replica.reincarnate();
                 effects.insert(0, Effect::Commit(Durability::Now));
             }
+        }
+        if !replica.cursors.contains_key(&self.peer) && !hello.cursor.trail.is_empty() {
+            // the peer remembers a pairing that this home has forgotten, and all that it saw then
+            resume = Resume::Fork(0);
         }
         self.outgoing.resume(replica, self.peer, self.joint, &hello.cursor, resume);
         self.incoming.open(&hello);
@@ -313,7 +320,7 @@ impl Session {
     ) -> Result<Vec<Effect>, SessionError> {
         let peer = self.peer;
         match message {
-            Message::Want(want) => self.outgoing.resend(replica, peer, self.joint, &want),
+            Message::Want(want) => self.outgoing.resend(replica, (peer, self.joint), &want, now_ms),
             Message::Ack(ack) => {
                 self.outgoing.acknowledged(ack.seq, replica);
                 replica.acknowledge(peer, ack.seq);
@@ -375,6 +382,9 @@ pub enum SessionError {
     /// The peer's clock or log moved further in one step than it can.
     #[error("the peer's log jumped by more than a session can hold")]
     Jump,
+    /// The peer asks on and on and does not read the answers.
+    #[error("the peer does not read what it asked for")]
+    Unread,
     /// The peer said goodbye.
     #[error("the peer said goodbye: {0:?}")]
     Bye(Reason),

@@ -21,7 +21,7 @@ use crate::{
     EntityKey, HomeId, Space,
     effect::{Durability, Effect, Incident},
     replica::Replica,
-    session::SessionError,
+    session::{Session, SessionError},
     wire::Reason,
 };
 
@@ -227,7 +227,12 @@ impl World {
     fn heal(&mut self) -> Checked {
         self.note(|_| "heal".into());
         self.end_faults()?;
-        if !self.plan.faults.iter().any(|fault| matches!(fault, Fault::Replays | Fault::Backups | Fault::Skew)) {
+        if !self
+            .plan
+            .faults
+            .iter()
+            .any(|fault| matches!(fault, Fault::Replays | Fault::Backups | Fault::Skew))
+        {
             // I11: without heartbeats and in one exchange
             self.silence()?;
             self.settled().map_err(|what| format!("I11: {what}"))?;
@@ -280,10 +285,12 @@ impl World {
         let paired = self.homes[a].paired.contains(&b) && self.homes[b].paired.contains(&a);
         let ids = [self.homes[a].id, self.homes[b].id];
         let time = self.time;
-        let [Some(first), Some(second)] = self.homes.get_disjoint_mut([a, b]).expect("two homes").map(|home| {
-            let now = home.now(time);
-            home.running.as_mut().filter(|_| paired).map(|running| (running, now))
-        }) else {
+        let [Some(first), Some(second)] =
+            self.homes.get_disjoint_mut([a, b]).expect("two homes").map(|home| {
+                let now = home.now(time);
+                home.running.as_mut().filter(|_| paired).map(|running| (running, now))
+            })
+        else {
             return;
         };
         first.0.open(b, ids[1], joint, first.1);
@@ -345,12 +352,21 @@ impl World {
         let pairs: Vec<_> = self.links.keys().copied().collect();
         for (a, b) in pairs {
             for (wire, from, to) in [(0, a, b), (1, b, a)] {
-                while let Some(frame) = self.links.get_mut(&(a, b)).and_then(|l| l.wires[wire].take(self.time)) {
+                while let Some(frame) = self.arrived((a, b), wire, to, from) {
                     self.hear(to, from, &frame)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Returns the next frame that has arrived, unless its receiver has too much to answer already.
+    fn arrived(&mut self, pair: (usize, usize), wire: usize, to: usize, from: usize) -> Option<Vec<u8>> {
+        let running = self.homes[to].running.as_ref()?;
+        if running.sessions.get(&from).is_some_and(Session::is_congested) {
+            return None;
+        }
+        self.links.get_mut(&pair)?.wires[wire].take(self.time)
     }
 
     fn hear(&mut self, at: usize, from: usize, frame: &[u8]) -> Checked {
@@ -394,7 +410,9 @@ impl World {
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
                     let may_lose = self.may_lose(at, from, &key, refused);
-                    self.note(|_| format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>()));
+                    self.note(|_| {
+                        format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())
+                    });
                     self.ledger.holds(at, &key, &siblings, may_lose)?;
                 }
                 Effect::Removed(key) => {
@@ -402,7 +420,9 @@ impl World {
                     self.ledger.forgot(at, key);
                     self.homes[at].running.iter_mut().for_each(|running| running.removed.push(key.clone()));
                 }
-                Effect::Report { incident, .. } => self.note(|_| format!("{at} reports {incident:?} of {from:?}")),
+                Effect::Report { incident, .. } => {
+                    self.note(|_| format!("{at} reports {incident:?} of {from:?}"))
+                }
                 _ => {}
             }
         }

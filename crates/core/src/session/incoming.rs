@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
-    defaults::{MAX_JUMP, RESYNC_PAUSE_MS},
+    defaults::{MAX_JUMP, RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     effect::{Durability, Effect, Incident},
     epoch::Cursor,
@@ -23,8 +23,11 @@ use super::SessionError;
 #[derive(Debug)]
 pub(super) struct Incoming {
     epoch: u64,
+    head: u64,
     actors: Actors,
     names: HashMap<u32, Named, Seed>,
+    /// Whether the peer has named more than it may, and what followed was refused.
+    crowded: bool,
     /// The place in the peer's log that holds once nothing is awaited.
     reached: Option<(u64, bool)>,
     latest: Hlc,
@@ -55,12 +58,14 @@ pub(super) struct Taken {
     pub(super) replies: Vec<Message>,
 }
 
-impl Default for Incoming {
-    fn default() -> Self {
+impl Incoming {
+    pub(super) fn new(seed: Seed) -> Self {
         Self {
             epoch: 0,
+            head: 0,
             actors: Actors::default(),
-            names: HashMap::with_hasher(Seed::new([0; 16])),
+            names: HashMap::with_hasher(seed),
+            crowded: false,
             reached: None,
             latest: Hlc::default(),
             awaited: BTreeSet::new(),
@@ -72,11 +77,9 @@ impl Default for Incoming {
             resynced_ms: None,
         }
     }
-}
 
-impl Incoming {
     pub(super) fn open(&mut self, hello: &Hello) {
-        self.epoch = hello.epoch;
+        (self.epoch, self.head) = (hello.epoch, hello.head);
     }
 
     /// Takes in an offer.
@@ -90,14 +93,15 @@ impl Incoming {
         let offer = Offer::decode(frame, peer, me, &mut self.actors)?;
         let mut taken = Taken::default();
         let mut want = Want::default();
-        let sent_at = offer.seq.unwrap_or(u64::MAX);
+        let sent_at = offer.seq.map_or(u64::MAX, |seq| seq.max(offer.place));
         for item in offer.items {
             let number = item.number;
-            let named = self.name(&item)?;
+            let Some(named) = self.name(&item, replica)? else {
+                self.refuse(Refusal::Quota, (number, Hlc::default()), peer, now_ms, &mut taken);
+                continue;
+            };
             if named.key.space == Space::Joint && !joint {
-                let clock = Hlc::at(now_ms);
-                let refused = Refused { number, why: Why::Forbidden, clock, up_to: Hlc::default() };
-                taken.replies.push(Message::Refused(refused));
+                self.refuse(Refusal::Forbidden, (number, Hlc::default()), peer, now_ms, &mut taken);
                 continue;
             }
             match complete(item.drafts, replica, &named.key) {
@@ -109,7 +113,8 @@ impl Incoming {
                         self.asked.remove(&named.key.id);
                     }
                     let Named { key, class, right } = named;
-                    let theirs = versions.iter().map(|version| version.dot).filter(|dot| dot.actor.home == peer);
+                    let theirs =
+                        versions.iter().map(|version| version.dot).filter(|dot| dot.actor.home == peer);
                     let up_to = theirs.map(|dot| dot.hlc).max().unwrap_or_default();
                     let offered = Offered { key, class, versions, sent_at, right, replace: item.replace };
                     match replica.merge(peer, offered, now_ms) {
@@ -120,9 +125,10 @@ impl Incoming {
             }
         }
         self.awaited.extend(want.numbers.iter().copied());
-        if !want.numbers.is_empty() {
-            taken.replies.push(Message::Want(want));
-        }
+        let wants = want.numbers.chunks(WANTED_AT_ONCE);
+        taken.replies.extend(
+            wants.map(|numbers| Message::Want(Want { numbers: numbers.to_vec(), ..Want::default() })),
+        );
         self.latest = self.latest.max(offer.clock);
         self.reached = offer.seq.map(|seq| (seq, offer.end)).or(self.reached);
         self.ended = offer.end;
@@ -167,9 +173,9 @@ impl Incoming {
         })
     }
 
-    /// Returns what to ask for again because its stamps were from the future.
+    /// Returns what to ask for again because its stamps were from the future, a bounded number at a time.
     pub(super) fn ask_again(&self) -> Option<Want> {
-        let numbers: Vec<_> = self.skewed.iter().copied().collect();
+        let numbers: Vec<_> = self.skewed.iter().copied().take(WANTED_AT_ONCE).collect();
         (!numbers.is_empty()).then(|| Want { numbers, ..Want::default() })
     }
 
@@ -202,14 +208,26 @@ impl Incoming {
         self.names.len() + self.awaited.len() + self.skewed.len() + self.asked.len()
     }
 
-    fn name(&mut self, item: &Item) -> Result<Named, FrameError> {
+    /// Returns what an item's number stands for; nothing when the peer has named more than it may.
+    fn name(&mut self, item: &Item, replica: &Replica) -> Result<Option<Named>, FrameError> {
         if let Some((space, id)) = &item.name {
+            let own = replica.table().len(Space::Home(replica.actor().home));
+            if self.names.len() >= own + 2 * replica.options().quota && !self.names.contains_key(&item.number)
+            {
+                self.crowded = true;
+                return Ok(None);
+            }
             let key = EntityKey { space: *space, id: id.clone() };
             self.names.insert(item.number, Named { key, class: item.class, right: item.right });
         }
-        let named = self.names.get_mut(&item.number).ok_or(FrameError::Kind)?;
-        named.right = item.right.or(named.right);
-        Ok(named.clone())
+        match self.names.get_mut(&item.number) {
+            Some(named) => {
+                named.right = item.right.or(named.right);
+                Ok(Some(named.clone()))
+            }
+            None if self.crowded => Ok(None),
+            None => Err(FrameError::Kind),
+        }
     }
 
     fn refuse(
@@ -247,7 +265,8 @@ impl Incoming {
             return Ok(());
         };
         let known = cursor.trail.last().is_some_and(|last| last.0 == self.epoch);
-        if known && seq > cursor.seq().saturating_add(MAX_JUMP) {
+        let last = if known { cursor.seq() } else { self.head };
+        if seq > last.saturating_add(MAX_JUMP) {
             return Err(SessionError::Jump);
         }
         let mark = if end { self.latest } else { cursor.mark };

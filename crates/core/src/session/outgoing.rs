@@ -1,12 +1,12 @@
 //! What goes to the peer: first messages, then what is new in the log, then what it still lacks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::made_by;
 use crate::{
     HomeId, Space,
     body::Group,
-    defaults::WANTED_AT_ONCE,
+    defaults::{RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     effect::{Durability, Effect, Incident},
     epoch::{Cursor, Resume},
@@ -27,6 +27,10 @@ pub(super) struct Outgoing {
     position: u64,
     /// What the peer lacks from before `position`, in the order of its rank.
     backlog: VecDeque<Due>,
+    /// What stands in the backlog to be sent in full.
+    full: BTreeSet<Number>,
+    /// When everything was last sent in full because the peer asked.
+    resent_ms: Option<u64>,
     /// What the peer has of each entity, as far as this session knows.
     sent: HashMap<Number, Sent, Seed>,
     /// The peer has every change of ours up to this stamp in entities it saw before `since`.
@@ -65,6 +69,8 @@ impl Default for Outgoing {
             closed: false,
             position: 0,
             backlog: VecDeque::new(),
+            full: BTreeSet::new(),
+            resent_ms: None,
             sent: HashMap::with_hasher(Seed::new([0; 16])),
             mark: Hlc::default(),
             since: 0,
@@ -98,9 +104,8 @@ impl Outgoing {
 
     /// Returns the next message; before the peer's hello only those that open or end a session.
     pub(super) fn next_message(&mut self, greeted: bool) -> Option<Message> {
-        let opens = |message: &Message| {
-            matches!(message, Message::Hello(_) | Message::Proof(_) | Message::Bye(_))
-        };
+        let opens =
+            |message: &Message| matches!(message, Message::Hello(_) | Message::Proof(_) | Message::Bye(_));
         self.messages.pop_front_if(|message| greeted || opens(message))
     }
 
@@ -168,7 +173,13 @@ impl Outgoing {
     }
 
     /// Queues what the peer asks for, in full.
-    pub(super) fn resend(&mut self, replica: &Replica, peer: HomeId, joint: bool, want: &Want) {
+    pub(super) fn resend(
+        &mut self,
+        replica: &Replica,
+        (peer, joint): (HomeId, bool),
+        want: &Want,
+        now_ms: u64,
+    ) {
         let (table, own) = (replica.table(), Space::Home(replica.actor().home));
         let shown = |number: &Number| {
             table.get(*number).is_some_and(|entity| visible(replica, peer, joint, entity).is_some())
@@ -179,11 +190,19 @@ impl Outgoing {
         if !unknown.is_empty() || !numbers.is_empty() {
             self.say(Message::Gone(Gone { ids: unknown.into_iter().cloned().collect(), numbers }));
         }
-        let after = want.after.into_iter().flat_map(|seq| table.since(seq)).map(|(number, _)| number);
-        let wanted = known.into_iter().filter_map(find).chain(want.numbers.iter().copied()).chain(after);
-        for number in wanted.filter(shown) {
+        let rested = self.resent_ms.is_none_or(|at| now_ms.saturating_sub(at) >= RESYNC_PAUSE_MS / 2);
+        let after = want.after.filter(|_| rested);
+        if after.is_some() {
+            self.resent_ms = Some(now_ms);
+        }
+        let after = after.into_iter().flat_map(|seq| table.since(seq)).map(|(number, _)| number);
+        let wanted: BTreeSet<_> =
+            known.into_iter().filter_map(find).chain(want.numbers.iter().copied()).chain(after).collect();
+        for number in wanted.into_iter().filter(shown) {
             self.sent.remove(&number);
-            self.backlog.push_front(Due { rank: 0, number, full: true });
+            if self.full.insert(number) {
+                self.backlog.push_front(Due { rank: 0, number, full: true });
+            }
         }
         self.ended = false;
     }
@@ -194,7 +213,7 @@ impl Outgoing {
             return None;
         }
         let clock = replica.clock().last();
-        let mut out = OfferBuilder::new(clock);
+        let mut out = OfferBuilder::new(clock, &mut self.actors);
         let (table, chunk) = (replica.table(), replica.options().chunk);
         for (number, entity) in table.since(self.position) {
             if out.len() >= chunk {
@@ -208,6 +227,9 @@ impl Outgoing {
         }
         while out.len() < chunk {
             let Some(due) = self.backlog.pop_front() else { break };
+            if due.full {
+                self.full.remove(&due.number);
+            }
             let Some(entity) = table.get(due.number) else { continue };
             let fresh = !due.full
                 && self.sent.get(&due.number).is_some_and(|sent| {
@@ -249,7 +271,9 @@ impl Outgoing {
         let report = Effect::Report { peer, incident };
         let entity = replica.table().get(refused.number);
         let theirs = entity.filter(|entity| entity.key.space == Space::Home(peer));
-        let Some(id) = theirs.map(|entity| entity.key.id.to_string()) else { return (vec![report], Vec::new()) };
+        let Some(id) = theirs.map(|entity| entity.key.id.to_string()) else {
+            return (vec![report], Vec::new());
+        };
         if refused.why == Why::Skew || !replica.take_back(refused.number, refused.up_to) {
             return (vec![report], Vec::new());
         }
@@ -274,6 +298,11 @@ impl Outgoing {
         let refused = |number| self.sent.get(&number).is_some_and(|sent| sent.refused);
         let held = own.filter(|(number, entity)| replica.admits(peer, entity).is_some() && !refused(*number));
         held.map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+    }
+
+    /// Returns how many messages wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.messages.len()
     }
 
     #[cfg(feature = "sim")]

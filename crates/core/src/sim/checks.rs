@@ -179,7 +179,10 @@ impl World {
             Space::Joint => self.joint.contains(&at),
             Space::Home(home) => self.homes[at].id == home,
         };
-        (0..self.homes.len()).filter(|at| decides(*at)).filter_map(|at| Some((at, self.replica(at)?))).collect()
+        (0..self.homes.len())
+            .filter(|at| decides(*at))
+            .filter_map(|at| Some((at, self.replica(at)?)))
+            .collect()
     }
 
     /// I8: a home holds its own space, those of homes it is paired with, and the joint one if it is a member.
@@ -219,7 +222,8 @@ impl World {
                 }
             }
         }
-        if let Some((_, extra)) = there.table().in_space(own).find(|(_, entity)| here.find(&entity.key).is_none())
+        if let Some((_, extra)) =
+            there.table().in_space(own).find(|(_, entity)| here.find(&entity.key).is_none())
         {
             return Err(format!("I8: home {y} holds {:?}, which {x} does not have", extra.key));
         }

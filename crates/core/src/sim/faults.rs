@@ -148,7 +148,8 @@ impl World {
         if !self.joint.contains(&at) {
             return Ok(());
         }
-        let key = EntityKey { space: Space::Joint, id: parsed(self.dice.pick(&["light.hall", "input_text.j"])) };
+        let key =
+            EntityKey { space: Space::Joint, id: parsed(self.dice.pick(&["light.hall", "input_text.j"])) };
         self.write(at, &key, Class::Document, Cause::Automation)
     }
 
@@ -191,7 +192,15 @@ impl World {
         let peers: Vec<_> = self.homes[at].paired.iter().copied().collect();
         let ids: Vec<_> = peers.iter().map(|peer| self.homes[*peer].id).collect();
         let peer = (!ids.is_empty() && self.dice.chance(80)).then(|| self.dice.pick(&ids));
-        let text = ["*", "light.*", "input_text.*", "light.hall", "input_text.note", "input_text.list", "sensor.roof"];
+        let text = [
+            "*",
+            "light.*",
+            "input_text.*",
+            "light.hall",
+            "input_text.note",
+            "input_text.list",
+            "sensor.roof",
+        ];
         let selector = Selector::parse(self.dice.pick(&text)).expect("a selector");
         let right = [Some(Right::Read), Some(Right::Control), Some(Right::Edit), Some(Right::Edit), None];
         let right = self.dice.pick(&right);
@@ -301,7 +310,8 @@ impl World {
     /// Lets a home end a session in good order, after everything under way.
     fn say_goodbye(&mut self, at: usize, other: usize) -> Checked {
         let (pair, wire) = ((at.min(other), at.max(other)), usize::from(at > other));
-        while let Some((_, frame)) = self.links.get_mut(&pair).and_then(|l| l.wires[wire].frames.pop_front()) {
+        while let Some((_, frame)) = self.links.get_mut(&pair).and_then(|l| l.wires[wire].frames.pop_front())
+        {
             self.hear(other, at, &frame)?;
         }
         let Some(Running { replica, sessions, .. }) = &mut self.homes[at].running else { return Ok(()) };

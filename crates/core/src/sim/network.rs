@@ -72,7 +72,12 @@ impl Wire {
     }
 
     /// Reads a frame as somebody who sees everything, and returns what it says and the entities that it speaks of.
-    pub(super) fn read(&mut self, frame: &[u8], from: HomeId, to: HomeId) -> (String, Vec<(Space, EntityId)>) {
+    pub(super) fn read(
+        &mut self,
+        frame: &[u8],
+        from: HomeId,
+        to: HomeId,
+    ) -> (String, Vec<(Space, EntityId)>) {
         self.eye.read(frame, from, to)
     }
 }

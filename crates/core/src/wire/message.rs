@@ -6,7 +6,7 @@ use super::{Hello, version::length};
 use crate::{
     EntityId, HomeId,
     body::certain,
-    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME},
+    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME, WANTED_AT_ONCE},
     digest::Digest,
     dot::{Actor, Dot},
     hlc::Hlc,
@@ -56,10 +56,10 @@ pub enum Message {
 #[cbor(map)]
 pub struct Want {
     /// Numbers that the other side has given in this session.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "few")]
     pub numbers: Vec<u32>,
     /// Ids in the other side's space.
-    #[n(1)]
+    #[cbor(n(1), decode_with = "few")]
     pub ids: Vec<String>,
     /// Everything after this place.
     #[n(2)]
@@ -71,10 +71,10 @@ pub struct Want {
 #[cbor(map)]
 pub struct Gone {
     /// Their ids.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "few")]
     pub ids: Vec<String>,
     /// Numbers of this session that were asked for and stand for nothing that the receiver may have.
-    #[n(1)]
+    #[cbor(n(1), decode_with = "few")]
     pub numbers: Vec<u32>,
 }
 
@@ -266,6 +266,12 @@ pub(crate) fn tag(mut frame: Vec<u8>, tag: u16) -> Vec<u8> {
 pub(crate) fn is_tagged(frame: &[u8], tag: u16) -> bool {
     let [high, low] = tag.to_be_bytes();
     frame.first() == Some(&0x83) && frame.ends_with(&[0x19, high, low])
+}
+
+/// Reads a list of bounded length.
+fn few<'b, C, T: Decode<'b, C>>(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Vec<T>, decode::Error> {
+    let count = length(decoder.array()?, WANTED_AT_ONCE)?;
+    (0..count).map(|_| T::decode(decoder, context)).collect()
 }
 
 fn encode_dot(dot: Dot, out: &mut Encoder<Vec<u8>>) {

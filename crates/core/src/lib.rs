@@ -23,6 +23,8 @@ pub mod replica;
 pub mod seed;
 pub mod session;
 pub mod siblings;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod table;
 pub mod update;
 pub mod version;

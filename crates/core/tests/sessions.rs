@@ -236,7 +236,7 @@ fn restored_backup_is_noticed_and_repaired() {
     assert_eq!(restored.reports, [Incident::Fork]);
     assert_eq!(flat.sees(villa.id(), "light.hall").as_deref(), Some(r#"="on""#));
     assert_eq!(flat.sees(villa.id(), "light.cellar"), None);
-    assert_eq!(restored.replica.actor().incarnation, 1);
+    assert_eq!(restored.replica.actor().incarnation, 77);
 }
 
 #[test]

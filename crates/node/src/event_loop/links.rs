@@ -15,6 +15,7 @@ use std::{
 use crosshome_core::{
     HomeId,
     effect::Incident,
+    epoch::Cursor,
     pairing::{Method, Role, SharedKey},
     replica::Replica,
     session::{Introduction, Session, SessionError},
@@ -200,10 +201,10 @@ impl Loop {
     }
 
     /// Tells peers how much of what they sent is durable here.
-    pub(super) fn acknowledge(&mut self, cursors: &[(HomeId, u64)]) {
-        for &(id, seq) in cursors {
-            if let Some(link) = self.peers.get_mut(id).and_then(|peer| peer.link.as_mut()) {
-                link.session.stored(seq);
+    pub(super) fn acknowledge(&mut self, cursors: &[(HomeId, Cursor)]) {
+        for (id, cursor) in cursors {
+            if let Some(link) = self.peers.get_mut(*id).and_then(|peer| peer.link.as_mut()) {
+                link.session.stored(cursor);
             }
         }
     }

@@ -9,6 +9,7 @@ mod key;
 mod man;
 mod pair;
 mod peers;
+mod run;
 mod share;
 mod status;
 mod unpair;
@@ -39,7 +40,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Config(config) => config::run(config, &cli.common, screen),
         Verb::Completions(completions) => completions::run(&completions, screen),
         Verb::Man => man::run(screen),
-        Verb::Run(_) => Err(Failure::NotYet("run")),
+        Verb::Run(run) => run::run(run, &cli.common, screen).await,
         Verb::Demo(_) => Err(Failure::NotYet("demo")),
         Verb::Bench(_) => Err(Failure::NotYet("bench")),
         Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),

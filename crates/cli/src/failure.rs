@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use crosshome_node::{
     config::ConfigErrors,
+    home::StartError,
     http::{Problem, TokenError},
 };
 
@@ -19,6 +20,9 @@ pub(crate) enum Failure {
     /// The configuration has mistakes.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
+    /// The home does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The address is of another kind.
     #[error("{0} is no address such as http://127.0.0.1:8766")]
     BadUrl(String),

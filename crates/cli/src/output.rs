@@ -140,6 +140,8 @@ fn exit(failure: &Failure) -> Exit {
         Failure::NotRunning(_) | Failure::NoAnswer { .. } | Failure::BrokeOff(_) => Exit::Unreachable,
         Failure::BadUrl(_) | Failure::Ambiguous { .. } => Exit::Usage,
         Failure::Config(_) => Exit::Config,
+        Failure::Start(error) if error.is_configuration() => Exit::Config,
+        Failure::Start(_) => Exit::Failure,
         Failure::Token(_) | Failure::PairingEnded(_) => Exit::NotAllowed,
         Failure::TimedOut(_) => Exit::TimedOut,
         Failure::ConflictsOpen(_) => Exit::ConflictsOpen,

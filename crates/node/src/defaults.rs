@@ -259,6 +259,9 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Shortest and longest pause between attempts to reach a peer; an announcement cuts it short.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// How long a link must last for its end to be an accident and not a fault that would only come back.
+pub const STEADY: Duration = Duration::from_secs(10);
+
 /// How long the greater of two ids lets the other dial, so that one link is made and not two.
 pub const DIAL_POLITELY: Duration = Duration::from_millis(700);
 

@@ -339,3 +339,16 @@ pub enum StartError {
     #[error("the home ended while it was starting; its log says why")]
     Died,
 }
+
+impl StartError {
+    /// Tells whether the configuration, or what it points to, has to be changed.
+    pub fn is_configuration(&self) -> bool {
+        let listening =
+            matches!(self, Self::Listen(ListenError::OpenWithoutEncryption(_) | ListenError::NotOurs(_)));
+        listening
+            || matches!(
+                self,
+                Self::Identity(_) | Self::DataDir { .. } | Self::Store(StoreError::OtherHome { .. })
+            )
+    }
+}

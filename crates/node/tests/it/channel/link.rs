@@ -52,8 +52,7 @@ async fn frames_of_one_send_arrive_together_and_in_order_both_ways() {
 #[tokio::test]
 async fn frame_up_to_the_limit_passes_and_the_hello_has_a_lower_one() {
     let (mut dialer, mut listener) = linked().await;
-    let noise: Vec<u8> =
-        (0..FRAME_BYTES as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8).collect();
+    let noise = noisy(&vec![0; FRAME_BYTES]);
     let sending = tokio::spawn(async move {
         dialer.1.send(&[&noise[..HELLO_BYTES], &noise]).await.unwrap();
         (dialer, noise)
@@ -306,7 +305,8 @@ async fn peer_that_reads_slowly_is_not_given_up() {
 
 /// Changes `bytes` so that zstd finds nothing to save.
 fn noisy(bytes: &[u8]) -> Vec<u8> {
-    let noise = (1_u64..).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u8);
+    let step = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    let noise = std::iter::successors(Some(1), step).map(|state| (state >> 56) as u8);
     bytes.iter().zip(noise).map(|(byte, noise)| byte ^ noise).collect()
 }
 

@@ -1,1 +1,4 @@
 //! The running home.
+
+pub mod defaults;
+pub mod store;

@@ -124,7 +124,7 @@ pub(super) struct Disk(TempDir);
 impl Disk {
     pub(super) fn new(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], dir.path()).then_some(Self(dir))
+        mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], dir.path()).then(|| Self(dir))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -250,3 +250,14 @@ fn stamp_from_the_future_is_refused_and_asked_for_again() {
     assert_eq!(flat.sees(villa.id(), "light.hall").as_deref(), Some(r#"="on""#));
     assert_eq!(flat.reports, [Incident::ClockSkew]);
 }
+
+#[test]
+fn peer_never_falls_behind_the_protocol_it_has_spoken() {
+    let (villa, mut flat) = pair();
+    let old = Introduction { boot: 1, name: "villa", proto_low: 1 };
+    let mut session = Session::open(flat.id(), false, &old, &villa.replica, NOW);
+    let hello = session.offer(&villa.replica).expect("a hello");
+    let pinned = Introduction { boot: 2, name: "flat", proto_low: 2 };
+    let mut careful = Session::open(villa.id(), false, &pinned, &flat.replica, NOW);
+    assert!(careful.receive(&mut flat.replica, &hello, NOW).is_err());
+}

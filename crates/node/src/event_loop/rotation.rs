@@ -135,7 +135,9 @@ impl Loop {
         self.effects.extend(self.replica.rename(old, new));
         self.me.id = new;
         self.keeper.actor_changed();
-        self.endpoint = Endpoint::new(identity, self.pins.clone(), self.door.clone());
+        let loopback_only = !self.me.config.sync.encryption.enabled;
+        let endpoint = Endpoint::new(identity, self.pins.clone(), self.door.clone());
+        self.endpoint = endpoint.kept_to_loopback(loopback_only);
         if let Some(listener) = &self.listener {
             listener.answer_as(self.endpoint.clone());
         }

@@ -3,6 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use crosshome_node::config::Override;
 
 /// Homes that trust each other share chosen Home Assistant entities.
 #[derive(Debug, Parser)]
@@ -14,24 +15,38 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
+const EVERY: &str = "Options of every verb";
+
 /// What every verb takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// Print JSON: one document, or one per line where things go on
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     pub(crate) json: bool,
-    /// Directory of the home [default: $XDG_DATA_HOME/crosshome]
-    #[arg(long, global = true, value_name = "DIR", env = "CROSSHOME__DATA_DIR", hide_env = true)]
+    /// Directory of the home [default: data_dir of the configuration]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Address of the home's API, instead of the socket in its directory
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "URL")]
     pub(crate) api: Option<String>,
     /// File with the API's token [default: api_token in the home's directory]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
-    /// Whether to colour the output; NO_COLOR is honoured
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colour the output: auto, always or never; NO_COLOR is honoured
+    #[arg(long, global = true, help_heading = EVERY, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(crate) color: Color,
+}
+
+impl Common {
+    /// Returns what these say of the configuration.
+    pub(crate) fn overrides(&self) -> Vec<Override> {
+        let of_dir = |dir: &PathBuf| Override {
+            key: "data_dir".to_owned(),
+            value: dir.display().to_string(),
+            flag: "--data-dir".to_owned(),
+        };
+        self.data_dir.iter().map(of_dir).collect()
+    }
 }
 
 /// When to colour.
@@ -43,13 +58,13 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Tells whether stdout is to be coloured.
-    pub(crate) fn wanted(self) -> bool {
+    /// Tells whether what goes there is to be coloured.
+    pub(crate) fn wanted(self, stream: &impl IsTerminal) -> bool {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => !refused && std::io::stdout().is_terminal(),
+            Self::Auto => !refused && stream.is_terminal(),
         }
     }
 }
@@ -145,7 +160,7 @@ pub(crate) struct Pair {
     /// Code that the other home shows
     pub(crate) code: Option<String>,
     /// Address or name of the home that shows the code
-    #[arg(long, value_name = "ADDRESS|NAME", requires = "code")]
+    #[arg(long, value_name = "ADDRESS|NAME", conflicts_with_all = ["show", "invite", "accept"])]
     pub(crate) with: Option<String>,
     /// Show a code and wait until it is typed on the other home
     #[arg(long)]
@@ -247,7 +262,7 @@ pub(crate) struct Set {
     /// Entity, such as light.hall or villa/light.hall
     pub(crate) id: String,
     /// New state; may be left out when attributes are set
-    #[arg(required_unless_present = "attr")]
+    #[arg(required_unless_present = "attr", allow_negative_numbers = true)]
     pub(crate) state: Option<String>,
     /// Attribute to set; a value that is JSON is that value, null removes it
     #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
@@ -449,7 +464,7 @@ mod tests {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument};
         assert_eq!(usage_error("crosshome pair"), MissingRequiredArgument);
         assert_eq!(usage_error("crosshome pair 123-456-784 --show"), ArgumentConflict);
-        assert_eq!(usage_error("crosshome pair --show --with villa"), MissingRequiredArgument);
+        assert_eq!(usage_error("crosshome pair --show --with villa"), ArgumentConflict);
     }
 
     #[test]
@@ -457,6 +472,14 @@ mod tests {
         use clap::error::ErrorKind::MissingRequiredArgument;
         assert_eq!(usage_error("crosshome entity set light.hall"), MissingRequiredArgument);
         Cli::try_parse_from(["crosshome", "entity", "set", "light.hall", "--attr", "a=1"]).expect("enough");
+    }
+
+    #[test]
+    fn state_below_zero_is_no_option() {
+        let cli =
+            Cli::try_parse_from("crosshome entity set input_number.offset -1.5".split(' ')).expect("fine");
+        let Verb::Entity(Entity::Set(set)) = cli.verb else { panic!("another verb") };
+        assert_eq!(set.state.as_deref(), Some("-1.5"));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Talks to the running home: by the unix socket in its directory, else by TCP with its token.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use crosshome_node::http::{Found, Problem, Settings, Token};
+use crosshome_node::{
+    config::{Config, Sources},
+    http::{Found, Problem, Settings, Token},
+};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response,
@@ -43,11 +43,11 @@ impl Client {
     /// Finds the home that the arguments name.
     ///
     /// # Errors
-    /// There is no telling where it is.
+    /// The configuration, which says where its directory is, has mistakes.
     pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
         let data_dir = match &common.data_dir {
             Some(dir) => dir.clone(),
-            None => default_data_dir()?,
+            None => Config::load(&Sources::of_process(None, Vec::new()))?.config.data_dir,
         };
         Ok(Self { data_dir, api: common.api.clone(), token: common.token.clone() })
     }
@@ -151,14 +151,6 @@ impl Client {
             .header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));
         send(stream, request, body).await
     }
-}
-
-fn default_data_dir() -> Result<PathBuf, Failure> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
-    set("XDG_DATA_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
-        .map(|base| base.join(Path::new("crosshome")))
-        .ok_or(Failure::NoDataDir)
 }
 
 fn authority(url: &str) -> Result<String, Failure> {

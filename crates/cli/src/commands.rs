@@ -1,6 +1,7 @@
 //! One file per verb: each asks the home and shows the answer.
 
 mod completions;
+mod config;
 mod discover;
 mod doctor;
 mod entity;
@@ -8,6 +9,7 @@ mod key;
 mod man;
 mod pair;
 mod peers;
+mod run;
 mod share;
 mod status;
 mod unpair;
@@ -35,12 +37,12 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Entity(entity) => entity::run(entity, &client?, screen).await,
         Verb::Key(key) => key::run(&key, &client?, screen).await,
         Verb::Doctor => doctor::run(&client?, screen).await,
+        Verb::Config(config) => config::run(config, &cli.common, screen),
         Verb::Completions(completions) => completions::run(&completions, screen),
         Verb::Man => man::run(screen),
-        Verb::Run(_) => Err(Failure::NotYet("run")),
+        Verb::Run(run) => run::run(run, &cli.common, screen).await,
         Verb::Demo(_) => Err(Failure::NotYet("demo")),
         Verb::Bench(_) => Err(Failure::NotYet("bench")),
-        Verb::Config(_) => Err(Failure::NotYet("config")),
         Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
         Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
         Verb::Backup(_) => Err(Failure::NotYet("backup")),

@@ -2,7 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use crosshome_node::http::{Problem, TokenError};
+use crosshome_node::{
+    config::ConfigErrors,
+    home::StartError,
+    http::{Problem, TokenError},
+};
 
 /// Why a command failed; [`output`](crate::output) adds the hint and the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +17,12 @@ pub(crate) enum Failure {
     /// Nothing answers at the address.
     #[error("no home answers at {url}: {reason}")]
     NoAnswer { url: String, reason: String },
-    /// There is no telling where the home's directory is.
-    #[error("neither XDG_DATA_HOME nor HOME is set")]
-    NoDataDir,
+    /// The configuration has mistakes.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// The home does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The address is of another kind.
     #[error("{0} is no address such as http://127.0.0.1:8766")]
     BadUrl(String),
@@ -50,10 +57,10 @@ pub(crate) enum Failure {
     #[error("stopped")]
     Interrupted,
     /// Conflicts are open, and the caller wanted to know.
-    #[error("{0} conflicts are open")]
+    #[error("open conflicts: {0}")]
     ConflictsOpen(u64),
     /// The doctor found errors.
-    #[error("the doctor found {0} errors")]
+    #[error("errors found: {0}")]
     Sick(usize),
     /// The verb is for later.
     #[error("{0} is not in this version")]

@@ -21,7 +21,7 @@ use output::Screen;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    let screen = Screen::new(cli.common.json, cli.common.color.wanted());
+    let screen = Screen::new(cli.common.json, cli.common.color);
     match commands::run(cli, &screen).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => screen.fail(&failure),

@@ -9,6 +9,7 @@ use crosshome_node::{http::Problem, node::Code};
 use serde::Serialize;
 
 use crate::{
+    args::Color,
     failure::Failure,
     text::{plain, table},
 };
@@ -17,13 +18,16 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Screen {
     json: bool,
+    /// Whether stdout is coloured.
     color: bool,
+    /// Whether stderr is.
+    error_color: bool,
 }
 
 impl Screen {
     /// Prints JSON or text, coloured or not.
-    pub(crate) fn new(json: bool, color: bool) -> Self {
-        Self { json, color }
+    pub(crate) fn new(json: bool, color: Color) -> Self {
+        Self { json, color: color.wanted(&io::stdout()), error_color: color.wanted(&io::stderr()) }
     }
 
     /// Tells whether JSON is wanted.
@@ -80,7 +84,11 @@ impl Screen {
 
     /// Says what happened and what to do next, and returns the exit code for it.
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
-        if !closed(failure) {
+        if let Failure::Config(errors) = failure {
+            // They bring their own colours, lines and carets, and have made hostile text harmless.
+            let text = if self.json { errors.to_json().to_string() } else { errors.render(self.error_color) };
+            _ = writeln!(io::stderr(), "{}", text.trim_end());
+        } else if !closed(failure) {
             self.note(&format!("error: {failure}"));
             if let Some(hint) = hint(failure) {
                 self.note(&format!("hint: {hint}"));
@@ -118,6 +126,7 @@ fn closed(failure: &Failure) -> bool {
 pub(crate) enum Exit {
     Failure = 1,
     Usage = 2,
+    Config = 3,
     Unreachable = 4,
     NotAllowed = 5,
     ConflictsOpen = 6,
@@ -129,7 +138,10 @@ fn exit(failure: &Failure) -> Exit {
     match failure {
         Failure::Refused(problem) => exit_of(problem),
         Failure::NotRunning(_) | Failure::NoAnswer { .. } | Failure::BrokeOff(_) => Exit::Unreachable,
-        Failure::BadUrl(_) | Failure::NoDataDir | Failure::Ambiguous { .. } => Exit::Usage,
+        Failure::BadUrl(_) | Failure::Ambiguous { .. } => Exit::Usage,
+        Failure::Config(_) => Exit::Config,
+        Failure::Start(error) if error.is_configuration() => Exit::Config,
+        Failure::Start(_) => Exit::Failure,
         Failure::Token(_) | Failure::PairingEnded(_) => Exit::NotAllowed,
         Failure::TimedOut(_) => Exit::TimedOut,
         Failure::ConflictsOpen(_) => Exit::ConflictsOpen,
@@ -158,7 +170,6 @@ fn hint(failure: &Failure) -> Option<String> {
             "start it with crosshome run, or name another with --data-dir DIR or --api URL --token FILE"
         }
         Failure::NoAnswer { .. } => "check the address, and that the home is running there",
-        Failure::NoDataDir => "name the home's directory with --data-dir",
         Failure::Token(_) => "use the api_token of the home's data directory: --token FILE",
         Failure::BrokeOff(_) => "see whether the home is still running with crosshome status",
         Failure::Garbled(_) => "use the crosshome of the same version as the home",
@@ -215,7 +226,7 @@ mod tests {
         assert_eq!(of(NodeError::Ambiguous { name: text(), candidates: Vec::new() }) as u8, 2);
         assert_eq!(of(NodeError::BadCode) as u8, 2);
         assert_eq!(of(NodeError::Unreachable { home: text(), reason: text() }) as u8, 4);
-        assert_eq!(of(NodeError::WrongCode { tries_left: 1 }) as u8, 5);
+        assert_eq!(of(NodeError::WrongCode) as u8, 5);
         assert_eq!(of(NodeError::NotAllowed { home: text(), reason: text() }) as u8, 5);
         assert_eq!(of(NodeError::NotPaired { home: text() }) as u8, 5);
         assert_eq!(of(NodeError::ConflictOpen { entity_id: text(), conflict: text() }) as u8, 6);
@@ -233,7 +244,7 @@ mod tests {
     #[test]
     fn headings_are_bold_only_in_colour() {
         let rows = [vec!["a".to_owned()]];
-        assert_eq!(Screen::new(false, false).table(&["NAME"], &rows), "NAME\na");
-        assert_eq!(Screen::new(false, true).table(&["NAME"], &rows), "\x1b[1mNAME\x1b[0m\na");
+        assert_eq!(Screen::new(false, Color::Never).table(&["NAME"], &rows), "NAME\na");
+        assert_eq!(Screen::new(false, Color::Always).table(&["NAME"], &rows), "\x1b[1mNAME\x1b[0m\na");
     }
 }

@@ -94,6 +94,11 @@ impl Grants {
         self.0.retain(|grant| grant.peer != Some(peer));
     }
 
+    /// Lets every rule that speaks of `old` speak of `new`.
+    pub fn rename(&mut self, old: HomeId, new: HomeId) {
+        self.0.iter_mut().filter(|grant| grant.peer == Some(old)).for_each(|grant| grant.peer = Some(new));
+    }
+
     /// Returns what the peer may do with the entity, if anything.
     pub fn admits(&self, peer: HomeId, id: &EntityId, traits: &Traits) -> Option<Admission> {
         let matching = self.0.iter().filter(|grant| grant.peer.is_none_or(|known| known == peer));

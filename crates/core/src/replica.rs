@@ -162,6 +162,31 @@ impl Replica {
         effects
     }
 
+    /// Gives a home its new id: this home, or a peer. Its space, rules and cursor go with it.
+    pub fn rename(&mut self, old: HomeId, new: HomeId) -> Vec<Effect> {
+        let numbers: Vec<_> = self.table.in_space(Space::Home(old)).map(|(number, _)| number).collect();
+        let mut effects = vec![Effect::Commit(Durability::Now)];
+        for number in numbers {
+            let Some(entity) = self.table.remove(number) else { continue };
+            effects.push(Effect::Removed(entity.key.clone()));
+            let key = EntityKey { space: Space::Home(new), ..entity.key.clone() };
+            let number = self.table.insert(Entity { key, ..entity });
+            self.table.touch(number);
+            effects.push(Effect::Changed(number));
+        }
+        self.grants.rename(old, new);
+        if let Some(gone) = self.gone.remove(&old) {
+            self.gone.insert(new, gone);
+        }
+        if let Some(cursor) = self.cursors.remove(&old) {
+            self.cursors.insert(new, cursor);
+        }
+        if self.me.home == old {
+            self.me = Actor::first(new);
+        }
+        effects
+    }
+
     /// Takes a new incarnation, because dots of the present one may have been given to changes that this home lost.
     pub fn reincarnate(&mut self) {
         self.me = self.stranger();

@@ -21,7 +21,7 @@ use crate::{
     defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
     effect::{Durability, Effect, Incident},
-    epoch::Resume,
+    epoch::{Cursor, Resume},
     hlc::Hlc,
     intent::{Intent, Outcome},
     replica::Replica,
@@ -181,7 +181,13 @@ impl Session {
 
     /// Tells the peer that what it sent is durable here.
     pub fn committed(&mut self, replica: &Replica) {
-        let Some(cursor) = replica.cursors.get(&self.peer) else { return };
+        if let Some(cursor) = replica.cursors.get(&self.peer) {
+            self.stored(cursor);
+        }
+    }
+
+    /// Tells the peer that what it sent is durable here up to where this cursor stood.
+    pub fn stored(&mut self, cursor: &Cursor) {
         if let Some(seq) = self.incoming.acknowledge(cursor) {
             self.outgoing.say(Message::Ack(Ack { seq }));
         }

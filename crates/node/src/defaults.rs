@@ -20,10 +20,10 @@ pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
 pub const HALF_OPEN: usize = 64;
 /// Of these from one IPv4 address or one IPv6 /64 (T20): several homes may sit behind one address.
 pub const HALF_OPEN_PER_NETWORK: usize = 8;
-/// Bytes of HTTP request accepted: our own is 250, proxies add some headers.
+/// Bytes of HTTP request read: our own is 250, proxies add some headers.
 pub const UPGRADE_BYTES: u64 = 8 * 1024;
-/// Bytes accepted until the peer has proven its key: the handshake takes 1.6 KiB, a hello that rides along 4 KiB.
-pub const HANDSHAKE_BYTES: u64 = 16 * 1024;
+/// Bytes read until the peer has proven its key: the handshake takes 2 KiB, a proxy's framing some more.
+pub const HANDSHAKE_BYTES: u64 = 4 * 1024;
 /// Admitted peers that wait for the loop: it takes them in microseconds, so this fills only when it is stuck.
 pub const ARRIVALS: usize = 16;
 /// Pause after the system could not accept (no file descriptors left): long enough not to spin, short enough to recover.
@@ -36,7 +36,7 @@ pub const BACKLOG: i32 = 512;
 /// Bytes of TLS packed into one WebSocket message at most: four records, so that a receiver can start early.
 pub const MESSAGE_BYTES: usize = 64 * 1024 + 1024;
 /// What one read from the socket asks for: a full TLS record; larger costs memory on every half-open connection.
-pub const SOCKET_READ_BYTES: usize = 8 * 1024;
+pub const SOCKET_READ_BYTES: usize = 4 * 1024;
 /// Bytes a reader decrypts before it gives the loop its turn.
 pub const READ_AHEAD_BYTES: usize = 64 * 1024;
 /// Spare room kept in a writer between two sends: a full burst; more is given back.
@@ -96,8 +96,14 @@ pub mod discovery {
     /// Beat of everything that is due: confirmations, expiry, announcing again, opening again.
     pub const TICK: Duration = Duration::from_millis(500);
 
-    /// First and longest wait before mDNS is opened again after it failed or was flooded.
-    pub const REOPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+    /// First wait before mDNS is opened again after it failed.
+    pub const REOPEN: Duration = Duration::from_secs(1);
+
+    /// First wait after a flood: it is rarely over in a second, and each opening costs memory until it is noticed.
+    pub const FLOOD_PAUSE: Duration = Duration::from_secs(10);
+
+    /// Longest of these waits.
+    pub const REOPEN_LONGEST: Duration = Duration::from_secs(60);
 
     /// Quiet time after which the next failure counts as the first one.
     pub const REOPEN_FORGIVEN: Duration = Duration::from_secs(120);
@@ -105,8 +111,18 @@ pub mod discovery {
     /// New instances within one tick that are taken for a flood: no network has so many real ones.
     pub const FLOOD_FOUND: usize = 300;
 
-    /// Records in the cache of mdns-sd, which has no limit itself, at which it is thrown away (about 2 MiB).
-    pub const FLOOD_CACHED: i64 = 4096;
+    /// Multicast packets within a time that are a flood: a hundred devices answering at once stay below, and mdns-sd,
+    /// which gets slower with each record, still keeps up with so many.
+    pub const FLOOD_PACKETS: (u32, Duration) = (150, Duration::from_millis(100));
+
+    /// Pause in counting during a flood.
+    pub const FLOOD_REST: Duration = Duration::from_secs(1);
+
+    /// Records in the cache of mdns-sd, which has no limit itself, at which it is thrown away (about 1 MiB).
+    pub const FLOOD_CACHED: i64 = 2048;
+
+    /// Beats without an answer after which the thread of mdns-sd is given up: it reads packets before commands.
+    pub const SILENT_BEATS: u32 = 20;
 
     /// Least time between two changes of our own instance name when somebody claims it again and again.
     pub const RENAME_PAUSE: Duration = Duration::from_secs(5);
@@ -208,5 +224,94 @@ pub const EVENTS_GRACE: Duration = Duration::from_secs(60);
 /// Silence on an event stream before a comment is sent, below the 30 s after which proxies hang up.
 pub const EVENTS_ALIVE: Duration = Duration::from_secs(15);
 
+/// Longest wait before a home counts as not ready: supervisors ask every 10 s or more.
+pub const READY_WAIT: Duration = Duration::from_secs(5);
+
 /// Longest time a caller may have the network watched for it.
 pub const DISCOVER_WAIT_MAX: Duration = Duration::from_secs(60);
+
+// --- The loop and its links ---
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Events or requests taken in one turn: enough to commit and send in groups, few enough to stay in the cache.
+pub const BURST: usize = 256;
+
+/// Bytes handed to a link's writer at once: four full TLS records.
+pub const BURST_BYTES: usize = 64 * 1024;
+
+/// Events that may wait for the loop; whoever has more to say waits, so a flood costs the flooder.
+pub const EVENTS_WAITING: usize = 256;
+
+/// Time between signs of life on a quiet link.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Silence after which a link counts as dead: three heartbeats.
+pub const SILENCE: Duration = Duration::from_secs(45);
+
+/// Time for the first message of a peer after TLS.
+pub const HELLO_TIME: Duration = Duration::from_secs(15);
+
+/// Longest time that a reported state waits for the disk: an SD card takes a write a second for years.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Shortest and longest pause between attempts to reach a peer; an announcement cuts it short.
+pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How long a link must last for its end to be an accident and not a fault that would only come back.
+pub const STEADY: Duration = Duration::from_secs(10);
+
+/// How long the greater of two ids lets the other dial, so that one link is made and not two.
+pub const DIAL_POLITELY: Duration = Duration::from_millis(700);
+
+/// Addresses remembered of a peer.
+pub const ADDRESSES_KEPT: usize = 8;
+
+/// Commands that may wait for their outcome: more is a loop somewhere.
+pub const COMMANDS_WAITING: usize = 256;
+
+/// Pairing conversations at one time; each is a stranger with a few KiB.
+pub const PAIRING_CONVERSATIONS: usize = 16;
+
+/// Time for each message of a pairing.
+pub const PAIRING_STEP_TIME: Duration = Duration::from_secs(10);
+
+/// Time after which a home in sight is asked again to join by the shared key.
+pub const JOIN_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long the greater of two ids lets the other join.
+pub const JOIN_POLITELY: Duration = Duration::from_secs(2);
+
+/// Label under which TLS exports what a pairing is bound to.
+pub const EXPORTER_PAIRING: &str = "EXPORTER-crosshome-pairing-v1";
+
+/// Label under which TLS exports what a proof of the shared key is bound to.
+pub const EXPORTER_SYNC: &str = "EXPORTER-crosshome-sync-v1";
+
+// ---- store ----
+
+/// How long a commit waits for a person who has the file open and writes to it: longer than any query by hand.
+pub const STORE_BUSY_TIME: Duration = Duration::from_secs(5);
+/// Page cache of the database in KiB: the inner pages of 100,000 entities fit; the system's own cache has the rest.
+pub const STORE_CACHE_KIB: i64 = 32768;
+/// Prepared statements kept: the store has some twenty-five.
+pub const STORE_STATEMENTS: usize = 32;
+/// Pages in the write-ahead log (4 KiB each) at which it is copied into the database: 4 MiB, as SQLite itself does.
+pub const WAL_PAGES: i64 = 1000;
+/// Bytes the write-ahead log's file keeps after a burst: a usual log is written over, a large one is given back.
+pub const WAL_KEPT_BYTES: i64 = 8 * 1024 * 1024;
+/// Pause before a failed commit is tried again: well within the 5 s of T35, and no busy loop on a full disk.
+pub const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Versions kept per entity in the history: a screenful.
+pub const HISTORY_PER_ENTITY: i64 = 20;
+/// Age at which a version leaves the history.
+pub const HISTORY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Oldest rows of the history looked at per commit: keeps up with any rate of less than 64 new rows per commit.
+pub const HISTORY_SWEEP: i64 = 64;
+/// Versions for the history that may wait while nothing can be stored: then the oldest give way.
+pub const HISTORY_WAITING: usize = 10_000;
+/// Rows for one table that may wait beyond twice the different ones, before repeats are dropped.
+pub const WAITING_SPARE: usize = 1024;
+/// Characters of a state shown to people who open the file; the record holds it all.
+pub const STATE_SHOWN: usize = 255;

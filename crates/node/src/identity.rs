@@ -2,7 +2,7 @@
 //!
 //! The key file is made at the first start and then never again by itself: a home
 //! that lost its key says so instead of becoming a stranger to its peers. Everything
-//! about the file stands in [`key_file`], the passing on to a new key in [`rotation`].
+//! about the file stands in `key_file.rs`, the passing on to a new key in `rotation.rs`.
 //!
 //! Always holds: a [`PeerKey`]'s id is the hash of its key, so nobody can claim an id;
 //! the private key never leaves the [`Identity`], not even into its `Debug` form.

@@ -37,8 +37,8 @@ mod request;
 pub use error::{Code, NodeError};
 pub use notice::{News, Notice, Notices};
 pub use request::{
-    Call, Cause, EntityRef, EntityRefError, Register, RegisterChange, Reply, Request, Secret, Selection,
-    ShareRequest, UnshareRequest, Update, Watch,
+    Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report, Request,
+    Secret, Selection, ShareRequest, UnshareRequest, Update, Watch,
 };
 
 /// A running home, for its callers.
@@ -187,6 +187,22 @@ impl Node {
     /// [`NodeError::NotFound`].
     pub async fn conflict(&self, id: String) -> Result<ConflictView, NodeError> {
         self.ask(|reply| Request::Conflict { id, reply }).await
+    }
+}
+
+/// Bridges to the house.
+impl Node {
+    /// Takes in what the house reports, in one step and in this order.
+    ///
+    /// # Errors
+    /// [`NodeError::Invalid`] for values beyond the bounds; what stood before them is taken in.
+    pub async fn report(&self, reports: Vec<Report>) -> Result<(), NodeError> {
+        self.ask(|reply| Request::Report { reports, reply }).await
+    }
+
+    /// Becomes the bridge that carries out what peers want of this home's devices, in the place of the one before.
+    pub async fn attach(&self) -> Result<mpsc::Receiver<Command>, NodeError> {
+        self.ask(|reply| Request::Attach { reply }).await
     }
 }
 

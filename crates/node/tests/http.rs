@@ -376,6 +376,18 @@ async fn client_that_was_away_gets_what_it_missed_once() {
 }
 
 #[tokio::test]
+async fn client_with_all_present_values_resumes_without_them() {
+    let home = home().await;
+    let mut events = home.events("?present=true", None).await;
+    let place = events.id().await;
+    drop(events);
+    home.tell.send(News::Entity(entity("light.porch", "on"))).expect("running");
+    let mut events = home.events("?present=true", Some(&place)).await;
+    let missed = events.until(r#""entity_id":"light.porch""#).await;
+    assert!(!missed.contains("light.hall") && !missed.contains("event: reset"), "{missed}");
+}
+
+#[tokio::test]
 async fn client_of_an_earlier_start_is_told_to_start_anew() {
     let home = home().await;
     let mut events = home.events("?present=true", Some("00000000-12")).await;

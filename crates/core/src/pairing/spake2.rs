@@ -172,12 +172,9 @@ fn encode(point: &ProjectivePoint) -> Share {
     share
 }
 
-/// Decodes the one form we send: no compressed, compact or identity encodings, and only points of
-/// the curve.
+/// Decodes a point of the curve other than the identity. SEC 1 has one form of 65 bytes, so
+/// compressed, compact and identity encodings do not come this far.
 fn decode(share: &Share) -> Option<ProjectivePoint> {
-    if share[0] != UNCOMPRESSED {
-        return None;
-    }
     let point = ProjectivePoint::from(AffinePoint::from_sec1_bytes(share).ok()?);
     (!bool::from(point.is_identity())).then_some(point)
 }

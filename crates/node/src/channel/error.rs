@@ -6,7 +6,7 @@ use crosshome_core::HomeId;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 use tokio_tungstenite::tungstenite::{Error as WsError, error::ProtocolError};
 
-use super::{metered::TooMuch, tls::Refusal, websocket::NotBinary};
+use super::{tls::Refusal, websocket::NotBinary};
 
 /// Why a channel did not come about.
 ///
@@ -57,10 +57,7 @@ pub enum ChannelError {
     /// The other side speaks TLS, but not the one crosshome speaks: an old version, or no crosshome.
     #[error("the handshake failed: {0}")]
     Protocol(TlsError),
-    /// The other side sent more than a handshake takes.
-    #[error("the other side sent too much before proving its key")]
-    TooMuch,
-    /// The other side was too slow.
+    /// The other side was too slow, or needed more bytes than a handshake takes.
     #[error("no answer in time while {0}")]
     TimedOut(Phase),
     /// The connection broke.
@@ -100,7 +97,6 @@ impl ChannelError {
 
     pub(super) fn of_upgrade(err: WsError) -> Self {
         match err {
-            WsError::Io(err) if is::<TooMuch>(&err) => Self::TooMuch,
             WsError::Io(_) | WsError::Protocol(ProtocolError::HandshakeIncomplete) => Self::Busy,
             WsError::Http(response) => Self::NotCrosshome(format!("HTTP status {}", response.status())),
             other => Self::NotCrosshome(other.to_string()),
@@ -108,10 +104,7 @@ impl ChannelError {
     }
 
     pub(super) fn of_tls(err: io::Error) -> Self {
-        if is::<TooMuch>(&err) {
-            return Self::TooMuch;
-        }
-        if is::<NotBinary>(&err) {
+        if inner::<NotBinary>(&err).is_some() {
             return Self::Plaintext;
         }
         match inner::<TlsError>(&err) {
@@ -144,8 +137,4 @@ impl ChannelError {
 /// Returns what an I/O error of the layers below carries, when it is an `E`.
 pub(super) fn inner<E: std::error::Error + 'static>(err: &io::Error) -> Option<&E> {
     err.get_ref()?.downcast_ref()
-}
-
-fn is<E: std::error::Error + 'static>(err: &io::Error) -> bool {
-    inner::<E>(err).is_some()
 }

@@ -72,7 +72,7 @@ impl Listener {
         Ok((Self { address, shared, stopping, task }, admitted))
     }
 
-    /// As [`Listener::open`] for a home whose encryption is off, which may be reached from this machine only.
+    /// Checks that a home whose encryption is off can be reached from this machine only; called before it opens anything.
     ///
     /// # Errors
     ///

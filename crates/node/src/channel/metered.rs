@@ -1,8 +1,10 @@
-//! Counting bytes at the socket, and stopping a stranger who sends too many.
+//! Counting bytes at the socket, and letting few in from a stranger.
 //!
 //! [`Metered`] wraps the lowest stream. Until the peer is admitted its [`Allowance`]
-//! bounds what may be read in each phase, which bounds the memory above it: neither the HTTP parser
-//! nor the WebSocket nor TLS can be made to hold more than what was let through.
+//! bounds what is read in each phase, which bounds the memory above it: neither the HTTP parser
+//! nor the WebSocket nor TLS can be made to hold more than what was let through. The rest
+//! waits in the kernel: it may be the first burst of an honest peer that is ahead of
+//! us; whoever needs it to get through the handshake runs out of time.
 
 use std::{
     io,
@@ -87,11 +89,6 @@ impl Allowance {
     }
 }
 
-/// The error of a read after the allowance is used up.
-#[derive(Debug, thiserror::Error)]
-#[error("too many bytes before the peer proved its key")]
-pub(super) struct TooMuch;
-
 /// A stream that counts, and that reads no more than is allowed.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
@@ -122,7 +119,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     ) -> Poll<io::Result<()>> {
         let room = usize::try_from(self.allowance.left()).unwrap_or(usize::MAX).min(buf.remaining());
         if room == 0 && buf.remaining() > 0 {
-            return Poll::Ready(Err(io::Error::other(TooMuch)));
+            // Nobody is woken when the allowance grows: who lets more in reads next.
+            return Poll::Pending;
         }
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
@@ -152,20 +150,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
     #[tokio::test]
-    async fn reading_stops_when_the_allowance_is_used_up() {
+    async fn what_is_not_allowed_waits() {
         let (mut near, far) = tokio::io::duplex(64);
         near.write_all(b"twelve bytes").await.unwrap();
         let mut metered = Metered::new(far, 5);
         let mut buffer = [0; 64];
         assert_eq!(metered.read(&mut buffer).await.unwrap(), 5);
-        assert!(
-            metered.read(&mut buffer).await.unwrap_err().get_ref().is_some_and(|err| err.is::<TooMuch>())
-        );
+        assert!(metered.read(&mut buffer).now_or_never().is_none());
         metered.allowance().lift();
         assert_eq!(metered.read(&mut buffer).await.unwrap(), 7);
         assert_eq!(metered.traffic().wire_in(), 12);

@@ -107,7 +107,7 @@ impl Endpoint {
         let upgrade = websocket::dial(metered, authority);
         let socket = within(UPGRADE_TIME, Phase::Upgrading, upgrade).await?;
         allowance.set(HANDSHAKE_BYTES);
-        let tls = self.prove_as_dialer(Box::new(socket), target).await?;
+        let tls = Box::pin(self.prove_as_dialer(Box::new(socket), target)).await?;
         allowance.lift();
         Secured::new(tls, target.purpose(), traffic)
     }
@@ -129,7 +129,8 @@ impl Endpoint {
         let (traffic, allowance) = (metered.traffic(), metered.allowance());
         let socket = within(UPGRADE_TIME, Phase::Upgrading, websocket::accept(metered)).await?;
         allowance.set(HANDSHAKE_BYTES);
-        let (tls, purpose) = self.prove_as_listener(Box::new(socket)).await?;
+        // Boxed, so that who never gets this far does not pay for the room.
+        let (tls, purpose) = Box::pin(self.prove_as_listener(Box::new(socket))).await?;
         allowance.lift();
         Secured::new(tls, purpose, traffic)
     }

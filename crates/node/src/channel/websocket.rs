@@ -151,7 +151,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketBytes<S> {
         let mut total = 0;
         for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
             match self.poll_pack(cx, buf) {
-                Poll::Ready(Ok(taken)) => total += taken,
+                Poll::Ready(Ok(taken)) => {
+                    total += taken;
+                    if taken < buf.len() {
+                        break; // its rest comes before the next one
+                    }
+                }
                 // What is taken counts as written; the reason shows again with the next call.
                 Poll::Pending | Poll::Ready(Err(_)) if total > 0 => break,
                 otherwise => return otherwise,
@@ -278,6 +283,24 @@ mod tests {
         dialed.read_to_end(&mut received).await.unwrap();
         writer.await.unwrap();
         assert!(received == expected);
+    }
+
+    #[tokio::test]
+    async fn burst_in_many_slices_keeps_its_order_across_messages() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (dialed, accepted) = tokio::join!(dial(near, "villa:8765"), accept(far));
+        let (mut dialed, mut accepted) = (dialed.unwrap(), accepted.unwrap());
+        let sent: Vec<u8> = (0..3 * MESSAGE_BYTES).map(|i| (i / 251) as u8).collect();
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            let slices: Vec<_> = rest.chunks(16_411).map(IoSlice::new).collect();
+            let written = dialed.write_vectored(&slices).await.unwrap();
+            rest = &rest[written..];
+        }
+        dialed.flush().await.unwrap();
+        let mut received = vec![0; sent.len()];
+        accepted.read_exact(&mut received).await.unwrap();
+        assert!(received == sent);
     }
 
     #[test]

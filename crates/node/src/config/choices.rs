@@ -92,6 +92,8 @@ choices! {
 choices! {
     /// How the log is written.
     LogFormat {
+        /// Lines for people on a terminal, JSON elsewhere.
+        Auto = "auto",
         /// Lines for people.
         Text = "text",
         /// One JSON object per line.

@@ -190,7 +190,7 @@ impl Config {
             share: Vec::new(),
             home_assistant: HomeAssistantConfig { url: None, token: None },
             api: ApiConfig { bind: defaults::API_BIND, port: defaults::API_PORT },
-            log: LogConfig { level: LogLevel::Info, format: LogFormat::Text },
+            log: LogConfig { level: LogLevel::Info, format: LogFormat::Auto },
         }
     }
 }

@@ -34,6 +34,8 @@ pub(super) enum Heard {
     Announced(String),
     /// Our instance of this full name lost a collision.
     Collided(String),
+    /// This host has an address more or less.
+    Moved,
     /// The daemon or our place in it has ended.
     Ended(String),
     /// Nothing of interest.
@@ -42,7 +44,8 @@ pub(super) enum Heard {
 
 pub(super) struct Mdns {
     daemon: ServiceDaemon,
-    found: Receiver<ServiceEvent>,
+    /// Absent once the daemon is being closed.
+    found: Option<Receiver<ServiceEvent>>,
     monitor: Receiver<DaemonEvent>,
     /// The full name announced, once there is one.
     fullname: Option<String>,
@@ -62,7 +65,7 @@ impl Mdns {
             daemon.enable_interface(settings.interfaces.iter().collect::<Vec<_>>())?;
         }
         let monitor = daemon.monitor()?;
-        let found = daemon.browse(SERVICE_TYPE)?;
+        let found = Some(daemon.browse(SERVICE_TYPE)?);
         Ok(Self { daemon, found, monitor, fullname: None, metrics: None })
     }
 
@@ -85,7 +88,7 @@ impl Mdns {
 
     /// Asks the network again.
     pub(super) fn browse(&mut self) -> Result<(), DiscoveryError> {
-        self.found = self.daemon.browse(SERVICE_TYPE)?;
+        self.found = Some(self.daemon.browse(SERVICE_TYPE)?);
         Ok(())
     }
 
@@ -118,14 +121,21 @@ impl Mdns {
         self.fullname.as_deref()
     }
 
+    /// Returns a way to end the daemon behind our back.
+    #[cfg(test)]
+    pub(super) fn daemon(&self) -> ServiceDaemon {
+        self.daemon.clone()
+    }
+
     /// Waits for the next report.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped: reports wait in their channels.
     pub(super) async fn next(&self) -> Heard {
+        let Some(found) = &self.found else { return ended("browsing") };
         tokio::select! {
-            event = self.found.recv_async() => event.map_or_else(|_| ended("browsing"), service),
+            event = found.recv_async() => event.map_or_else(|_| ended("browsing"), service),
             event = self.monitor.recv_async() => event.map_or_else(|_| ended("the daemon"), daemon),
         }
     }
@@ -140,7 +150,9 @@ impl Mdns {
     }
 
     /// Says goodbye and ends the daemon.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(mut self) {
+        // A flooded daemon finds nobody to report to, ends the subscription and caches no more of it.
+        self.found = None;
         self.goodbye().await;
         match self.daemon.shutdown() {
             Ok(status) => drop(timeout(limits::CLOSE_WITHIN, status.recv_async()).await),
@@ -169,6 +181,7 @@ fn daemon(event: DaemonEvent) -> Heard {
         DaemonEvent::NameChange(change) if matches!(change.rr_type, RRType::SRV | RRType::TXT) => {
             Heard::Collided(change.original)
         }
+        DaemonEvent::IpAdd(_) | DaemonEvent::IpDel(_) => Heard::Moved,
         DaemonEvent::Error(err) => Heard::Ended(err.to_string()),
         _ => Heard::Other,
     }

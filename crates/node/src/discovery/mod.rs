@@ -20,6 +20,7 @@
 //! ```
 
 mod announcement;
+mod gauge;
 mod mdns;
 mod sighting;
 mod table;

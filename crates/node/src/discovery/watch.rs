@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     ops::ControlFlow,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use mdns_sd::ResolvedService;
@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     DiscoveryError, Settings, Shared,
     announcement::Announcement,
+    gauge::Gauge,
     mdns::{self, Heard, Mdns},
 };
 use crate::defaults::discovery as limits;
@@ -38,6 +39,7 @@ pub(super) struct Watch {
     commands: mpsc::Receiver<Command>,
     changes: watch::Sender<u64>,
     mdns: Option<Mdns>,
+    gauge: Gauge,
     /// Target of our SRV record: random, so that it collides with nothing and says nothing.
     host: String,
     own: Own,
@@ -79,8 +81,20 @@ impl Watch {
     ) -> Result<Self, DiscoveryError> {
         let host = format!("crosshome-{:08x}.local.", getrandom::u32().map_err(DiscoveryError::Random)?);
         let mdns = Some(Mdns::open(&settings)?);
+        let gauge = Gauge::open(settings.mdns_port);
         let reopen = Reopen { opened: Some(Instant::now()), ..Reopen::default() };
-        Ok(Self { settings, shared, commands, changes, mdns, host, own: Own::default(), reopen, found: 0 })
+        Ok(Self {
+            settings,
+            shared,
+            commands,
+            changes,
+            mdns,
+            gauge,
+            host,
+            own: Own::default(),
+            reopen,
+            found: 0,
+        })
     }
 
     pub(super) async fn run(mut self) {
@@ -93,6 +107,7 @@ impl Watch {
                     if self.obey(command).await.is_break() { return }
                 }
                 heard = hear(self.mdns.as_ref()) => self.take(heard).await,
+                () = self.gauge.flooded() => self.flooded(),
                 _ = beat.tick() => self.beat(Instant::now()),
             }
         }
@@ -173,7 +188,7 @@ impl Watch {
                 self.reopen.opened = Some(Instant::now());
                 self.announce(true);
             }
-            Err(err) => self.fail(&err.to_string()),
+            Err(err) => self.fail(&err.to_string(), limits::REOPEN),
         }
     }
 
@@ -198,12 +213,13 @@ impl Watch {
 
     async fn take(&mut self, heard: Heard) {
         match heard {
-            Heard::Instance => self.found += 1,
+            Heard::Instance => self.count_found(),
             Heard::Resolved(service) => self.resolved(&service).await,
             Heard::Removed(fullname) => self.shared.table().leaving(&fullname, Instant::now()),
             Heard::Announced(fullname) => self.announced(&fullname),
             Heard::Collided(fullname) if self.is_own(&fullname) => self.collided().await,
-            Heard::Ended(reason) => self.fail(&reason),
+            Heard::Moved => self.moved(Instant::now()),
+            Heard::Ended(reason) => self.fail(&reason, limits::REOPEN),
             Heard::Collided(_) | Heard::Other => {}
         }
     }
@@ -237,6 +253,22 @@ impl Watch {
         // mdns-sd finds no name with capitals when the second announcement is due, so it is ours to send.
         self.own.last = Some(Instant::now());
         self.own.due = 1;
+    }
+
+    /// Lets a flood pass with mDNS closed.
+    fn flooded(&mut self) {
+        if self.mdns.is_some() {
+            self.fail("flooded with packets", limits::FLOOD_PAUSE);
+        }
+    }
+
+    /// mdns-sd announces on new addresses by itself, but once; the others hear it twice this way.
+    fn moved(&mut self, now: Instant) {
+        self.gauge = Gauge::open(self.settings.mdns_port);
+        if self.shared.announced().is_some() {
+            self.own.due = 1;
+            self.own.last = Some(now);
+        }
     }
 
     /// Somebody else has our name: RFC 6762 section 9 asks for another one.
@@ -280,27 +312,38 @@ impl Watch {
         self.note(asked);
     }
 
-    /// Throws mdns-sd away before a flood has filled the memory: its cache has no bound.
+    /// Gives up at once when more instances appear within a beat than a network has.
+    fn count_found(&mut self) {
+        self.found += 1;
+        if self.found > limits::FLOOD_FOUND {
+            self.found = 0;
+            self.fail("flooded with instances", limits::FLOOD_PAUSE);
+        }
+    }
+
+    /// Throws mdns-sd away before a flood of other records has filled the memory: its cache has no bound.
     fn guard(&mut self) {
-        let found = std::mem::take(&mut self.found);
+        self.found = 0;
         let Some(mdns) = &mut self.mdns else { return };
         match mdns.cached() {
-            Some(cached) if cached > limits::FLOOD_CACHED => self.fail("flooded with records"),
-            _ if found > limits::FLOOD_FOUND => self.fail("flooded with instances"),
+            Some(cached) if cached > limits::FLOOD_CACHED => {
+                self.fail("flooded with records", limits::FLOOD_PAUSE)
+            }
             Some(_) => self.reopen.silent = 0,
-            None if self.reopen.silent > 20 => self.fail("no answer from the mdns thread"),
+            None if self.reopen.silent > limits::SILENT_BEATS => {
+                self.fail("no answer from the mdns thread", limits::FLOOD_PAUSE)
+            }
             None => self.reopen.silent += 1,
         }
     }
 
-    /// Gives mDNS up for a while.
-    fn fail(&mut self, reason: &str) {
+    /// Gives mDNS up for a while: the first time for `first`, then twice as long each time.
+    fn fail(&mut self, reason: &str, first: Duration) {
         let now = Instant::now();
         if self.reopen.opened.is_some_and(|at| now.duration_since(at) > limits::REOPEN_FORGIVEN) {
             self.reopen.failures = 0;
         }
-        let (first, longest) = limits::REOPEN;
-        let pause = longest.min(first * 2u32.saturating_pow(self.reopen.failures));
+        let pause = limits::REOPEN_LONGEST.min(first * 2u32.saturating_pow(self.reopen.failures));
         self.reopen.failures = self.reopen.failures.saturating_add(1).min(16);
         self.reopen.at = Some(now + pause);
         tracing::warn!(%reason, pause_ms = pause.as_millis(), "mdns interrupted");
@@ -314,7 +357,7 @@ impl Watch {
 
     fn note(&mut self, outcome: Result<(), DiscoveryError>) {
         if let Err(err) = outcome {
-            self.fail(&err.to_string());
+            self.fail(&err.to_string(), limits::REOPEN);
         }
     }
 
@@ -328,5 +371,65 @@ async fn hear(mdns: Option<&Mdns>) -> Heard {
     match mdns {
         Some(mdns) => mdns.next().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::Discovery;
+
+    fn on_loopback() -> Settings {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a free port");
+        let mdns_port = socket.local_addr().expect("bound").port();
+        Settings { mdns_port, interfaces: vec!["lo".into()] }
+    }
+
+    async fn until(what: &str, mut so: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !so() {
+            assert!(start.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn mdns_that_ends_is_opened_again_and_both_sides_hear_of_each_other() {
+        let settings = on_loopback();
+        let (commands, inbox) = mpsc::channel(4);
+        let shared = Arc::new(Shared::default());
+        let watch =
+            Watch::new(settings.clone(), shared.clone(), inbox, watch::Sender::new(0)).expect("opens");
+        let daemon = watch.mdns.as_ref().map(Mdns::daemon).expect("just opened");
+        let task = tokio::spawn(watch.run());
+        let villa = Announcement::new("id-of-villa", "Villa", 1);
+        assert!(commands.send(Command::Publish(villa)).await.is_ok());
+        until("announced", || shared.announced().is_some()).await;
+
+        daemon.shutdown().expect("runs").recv_async().await.expect("ended");
+        until("noticed", || shared.announced().is_none()).await;
+        until("announced again", || shared.announced().is_some()).await;
+        let other = Discovery::start(settings).expect("opens");
+        other.publish(Announcement::new("id-of-chalet", "Chalet", 2)).await.expect("fit");
+        until("seen by the other", || other.sightings().iter().any(|home| home.id == "id-of-villa")).await;
+        until("other is seen", || shared.table().sightings().iter().any(|home| home.id == "id-of-chalet"))
+            .await;
+        other.stop().await;
+        drop(commands);
+        task.await.expect("ends with its last handle");
+    }
+
+    #[tokio::test]
+    async fn pauses_double_and_end_at_the_longest() {
+        let shared = Arc::new(Shared::default());
+        let (_commands, inbox) = mpsc::channel(1);
+        let mut watch = Watch::new(on_loopback(), shared, inbox, watch::Sender::new(0)).expect("opens");
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            watch.fail("test", limits::REOPEN);
+            let at = watch.reopen.at.expect("set");
+            pauses.push((at - Instant::now()).as_secs_f32().round() as u64);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     }
 }

@@ -4,14 +4,14 @@
 //! ring from its own place, so a slow client costs no memory and a reconnect with `Last-Event-ID` is
 //! nothing special. A client whose place is gone is told so by a `reset` and starts anew.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{
-    broadcast::{self, error::RecvError},
-    watch,
+use tokio::{
+    sync::{
+        broadcast::{self, error::RecvError},
+        watch,
+    },
+    time::Instant,
 };
 
 use super::ring::Ring;
@@ -96,5 +96,76 @@ impl Events {
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        http::ring::Next,
+        node::{Inbox, News},
+    };
+
+    fn tell(inbox: &mut Inbox) {
+        inbox.notices.tell(|| News::EntityGone { home: "villa".into(), entity_id: "light.hall".into() });
+    }
+
+    fn after(events: &Events, place: u64) -> usize {
+        match events.ring(|ring| ring.after(place, 10)) {
+            Next::Lines(lines) => lines.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn pass(time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_while_a_client_is_briefly_away_is_kept() {
+        let (node, mut inbox) = Node::open();
+        let events = Events::new(node, 7);
+        drop(events.listen().expect("running"));
+        tell(&mut inbox);
+        pass(EVENTS_GRACE / 2).await;
+        assert_eq!(after(&events, 0), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_is_not_even_made_when_nobody_has_listened_for_long() {
+        let (node, mut inbox) = Node::open();
+        let events = Events::new(node, 7);
+        drop(events.listen().expect("running"));
+        pass(EVENTS_GRACE * 3).await;
+        inbox.notices.tell(|| panic!("nobody is there to hear it"));
+        // The next client is not told that nothing happened: its old place is gone.
+        let client = events.listen().expect("running");
+        assert_eq!(events.ring(|ring| ring.after(0, 10)), Next::Gap);
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_stays_keeps_events_coming() {
+        let (node, mut inbox) = Node::open();
+        let events = Events::new(node, 7);
+        let client = events.listen().expect("running");
+        pass(EVENTS_GRACE * 3).await;
+        tell(&mut inbox);
+        pass(Duration::from_millis(1)).await;
+        assert_eq!(after(&events, 0), 1);
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn home_that_stops_ends_the_events() {
+        let (node, inbox) = Node::open();
+        let events = Events::new(node, 7);
+        let mut client = events.listen().expect("running");
+        drop(inbox);
+        client.changed().await.expect("told");
+        assert_eq!(events.ring(|ring| ring.after(0, 10)), Next::End);
     }
 }

@@ -46,7 +46,7 @@ impl Guard {
             Some(host) if target_is_ours && self.is_ours(&host) => Ok(()),
             _ => Err(Problem::refused(
                 StatusCode::MISDIRECTED_REQUEST,
-                "the Host header names another host; use an address, localhost, or add the name to api.names",
+                "the Host header names another host; call this home by its address or as localhost",
             )),
         }
     }

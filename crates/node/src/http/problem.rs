@@ -27,9 +27,6 @@ pub struct Problem {
     /// Id of the conflict that is in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
-    /// Tries left with this pairing code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tries_left: Option<u8>,
 }
 
 impl Problem {
@@ -40,16 +37,8 @@ impl Problem {
     }
 
     fn new(status: StatusCode, title: &str, error: String, code: Code) -> Self {
-        let (candidates, conflict, tries_left) = (Vec::new(), None, None);
-        Self {
-            title: title.to_owned(),
-            status: status.as_u16(),
-            error,
-            code,
-            candidates,
-            conflict,
-            tries_left,
-        }
+        let (candidates, conflict) = (Vec::new(), None);
+        Self { title: title.to_owned(), status: status.as_u16(), error, code, candidates, conflict }
     }
 }
 
@@ -97,7 +86,6 @@ impl From<NodeError> for Problem {
         match error {
             NodeError::Ambiguous { candidates, .. } => problem.candidates = candidates,
             NodeError::ConflictOpen { conflict, .. } => problem.conflict = Some(conflict),
-            NodeError::WrongCode { tries_left } => problem.tries_left = Some(tries_left),
             _ => {}
         }
         problem

@@ -73,6 +73,11 @@ impl Token {
     /// Writes the whole file beside its place and moves it there, so that no reader sees half of it.
     fn keep(&self, path: &Path) -> io::Result<()> {
         let beside = path.with_extension(format!("new-{}", std::process::id()));
+        // Left by a start that was cut off; in a container every start has the same process id.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(self.0.as_bytes())?;
         file.write_all(b"\n")?;

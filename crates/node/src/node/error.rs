@@ -43,11 +43,8 @@ pub enum NodeError {
     #[error("the code has a typing mistake")]
     BadCode,
     /// The code is well formed but not the one on show.
-    #[error("wrong code, {tries_left} tries left")]
-    WrongCode {
-        /// Tries until the code is dead.
-        tries_left: u8,
-    },
+    #[error("wrong code")]
+    WrongCode,
     /// No home shows a code, or its window has ended.
     #[error("no home is showing a code, or its time is over")]
     PairingClosed,
@@ -135,7 +132,7 @@ impl NodeError {
             Self::NotAllowed { .. } => Code::NotAllowed,
             Self::NotPaired { .. } => Code::NotPaired,
             Self::BadCode => Code::BadCode,
-            Self::WrongCode { .. } => Code::WrongCode,
+            Self::WrongCode => Code::WrongCode,
             Self::PairingClosed => Code::PairingClosed,
             Self::Invalid(_) => Code::Invalid,
             Self::ConflictOpen { .. } => Code::ConflictOpen,

@@ -69,6 +69,16 @@ impl Notices {
         }
     }
 
+    /// Tells whether somebody listens.
+    pub fn is_heard(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
+    /// Takes the number of something that nobody hears.
+    pub fn skip(&mut self) {
+        self.head.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Returns the number of the newest notice.
     pub fn head(&self) -> u64 {
         self.head.load(Ordering::Acquire)

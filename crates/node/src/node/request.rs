@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
+use crosshome_core::{EntityId, intent::Wish};
 use serde_json::{Map, Value, value::RawValue};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::NodeError;
@@ -35,6 +36,8 @@ pub enum Request {
     RotateKey { reply: Reply<KeyView> },
     Entities { selection: Selection, reply: Reply<Vec<EntityView>> },
     Entity { entity: EntityRef, reply: Reply<EntityView> },
+    Report { reports: Vec<Report>, reply: Reply<()> },
+    Attach { reply: Reply<mpsc::Receiver<Command>> },
     UpdateEntity { entity: EntityRef, update: Update, reply: Reply<EntityView> },
     Call { entity: EntityRef, call: Call, reply: Reply<CallView> },
     History { entity: EntityRef, reply: Reply<HistoryView> },
@@ -184,6 +187,28 @@ pub enum Cause {
     Automation,
     /// The thing itself reports.
     Device,
+}
+
+/// What a bridge says of one entity of the house.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The entity, in this home's own space.
+    pub entity_id: EntityId,
+    /// Its new values.
+    pub update: crosshome_core::update::Update,
+    /// Who may write it, when it is new; by its domain when absent.
+    pub class: Option<crosshome_core::table::Class>,
+}
+
+/// What a peer wants of the house, for a bridge to carry out.
+#[derive(Debug)]
+pub struct Command {
+    /// The device.
+    pub entity_id: EntityId,
+    /// What is wanted of it.
+    pub wish: Wish,
+    /// Where the bridge says whether the house took it, and else why not.
+    pub done: oneshot::Sender<Result<(), String>>,
 }
 
 /// A service call to an entity.

@@ -186,7 +186,9 @@ fn three_wrong_codes_kill_the_right_one() {
 fn closed_expired_dead_and_unknown_look_the_same_to_the_peer() {
     let dead = || {
         let mut windows = window();
-        while showing().receive(&typing(&code(8)).1, &mut windows, 0).is_ok() {}
+        for _ in 0..3 {
+            assert!(showing().receive(&typing(&code(8)).1, &mut windows, 0).is_ok());
+        }
         windows
     };
     let key = SharedKey::parse(b"correct horse").expect("a key").secret();
@@ -297,6 +299,9 @@ fn oversized_and_malformed_messages_cost_nothing_and_end_it() {
     let long = vec![0xa0; PAIRING_MESSAGE_MAX + 1];
     assert_eq!(showing().receive(&long, &mut windows, 0).err(), Some(PairingError::TooLong(long.len())));
     assert_eq!(showing().receive(&[], &mut windows, 0).err(), Some(PairingError::Malformed("not a map")));
+    let (mut showing, (_, start)) = (showing(), typing(&code(7)));
+    assert!(showing.receive(&start[1..], &mut windows, 0).is_err());
+    assert_eq!(showing.receive(&start, &mut windows, 0).err(), Some(PairingError::Over));
     assert_eq!(attempts_left(&windows), 3);
 
     let (mut typing, start) = typing(&code(7));
@@ -312,6 +317,31 @@ fn homes_without_a_common_protocol_say_so_on_both_sides() {
     let outcome = converse(typing, showing(), &mut window(), untouched);
     assert_eq!(outcome.typing, Err(PairingError::NoCommonProtocol { ours, theirs }));
     assert_eq!(outcome.showing, Err(PairingError::NoCommonProtocol { ours: theirs, theirs: ours }));
+}
+
+#[test]
+fn showing_side_checks_the_versions_even_if_the_typing_side_does_not() {
+    let (ours, theirs) = (ProtocolRange::new(1, 2).expect("rises"), ProtocolRange::new(3, 4).expect("rises"));
+    let later = Introduction::new("City", "0.1.0", theirs, &[]).expect("valid");
+    let (mut typing, start) =
+        Typing::start(&code(7), session(CITY, ALPS, 3), later, &[5; 64]).expect("other home");
+    typing.us.me = introduction("City");
+    let outcome = converse((typing, start), showing(), &mut window(), untouched);
+    assert_eq!(outcome.showing, Err(PairingError::NoCommonProtocol { ours, theirs }));
+}
+
+#[test]
+fn home_that_introduces_itself_with_other_versions_than_it_offered_is_refused() {
+    let (mut windows, mut showing) = (window(), showing());
+    let (mut typing, start) = typing(&code(7));
+    let Ok(Step::Send(share)) = showing.receive(&start, &mut windows, 0) else { panic!("open") };
+    let Ok(Step::Send(proof)) = typing.receive(&share) else { panic!("a share") };
+    let Ok(Step::Send(proof)) = showing.receive(&proof, &mut windows, 0) else { panic!("a right code") };
+    let lower = ProtocolRange::new(1, 1).expect("rises");
+    typing.us.me = Introduction::new("City", "0.1.0", lower, &[]).expect("valid");
+    let Ok(Step::Send(introduction)) = typing.receive(&proof) else { panic!("a right code") };
+    let refused = showing.receive(&introduction, &mut windows, 0).err();
+    assert_eq!(refused, Some(PairingError::Malformed("the versions offered differ")));
 }
 
 #[test]

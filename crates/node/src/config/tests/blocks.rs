@@ -143,11 +143,12 @@ fn block_under_a_mistyped_name_is_warned_about() {
 }
 
 #[test]
-fn last_of_two_blocks_counts_with_a_warning() {
-    let text = "copilot:\n  sharing: {home_name: One}\ncopilot:\n  sharing: {home_name: Two}\n";
+fn last_of_several_blocks_counts_with_a_warning() {
+    let block = |name| format!("copilot:\n  sharing: {{home_name: {name}}}\n");
+    let text = ["One", "Three", "Two"].map(block).concat();
     let loaded = Folder::home_assistant(text).load();
     assert_eq!(loaded.config.home_name.as_str(), "Two");
-    assert_eq!(loaded.warnings, [Warning::TwoBlocks { key: "copilot", first: 1, last: 3 }]);
+    assert_eq!(loaded.warnings, [Warning::TwoBlocks { key: "copilot", first: 1, last: 5 }]);
 }
 
 #[test]
@@ -202,4 +203,8 @@ fn entity_id_goes_before_a_pattern_and_the_first_pattern_wins() {
 fn byte_order_mark_and_windows_line_ends_do_no_harm() {
     let config = Folder::bare("\u{feff}home_name: Villa\r\nsync:\r\n  port: 1\r\n").config();
     assert_eq!((config.home_name.as_str(), config.sync.port), ("Villa", 1));
+    let errors = Folder::bare("\u{feff}port: 1\r\n").errors();
+    let error = errors.iter().next().expect("one");
+    assert_eq!(error.position(), (1, 1));
+    assert!(error.render(false).contains("1 | port: 1\n"), "{error:?}");
 }

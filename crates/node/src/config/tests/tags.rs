@@ -89,7 +89,7 @@ fn secret_is_looked_for_beside_the_file_and_then_above() {
             "a/b/sharing.yaml",
             "home_name: !secret name\nsync: {port: !secret port, encryption: {shared_key: !secret key}}\n",
         )
-        .and("a/b/secrets.yaml", "name: Near\n")
+        .and("a/b/secrets.yaml", "name: Replaced\nname: Near\n")
         .and("a/secrets.yaml", "name: Far\nport: 17\n")
         .and("secrets.yaml", "port: 18\nkey: 1234567890\n")
         .config();

@@ -10,7 +10,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
-use crate::http::{App, Problem, openapi};
+use crate::{
+    defaults::READY_WAIT,
+    http::{App, Problem, openapi},
+    node::NodeError,
+};
 
 const PAGE: &str = include_str!("../page.html");
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,7 +40,8 @@ pub(crate) async fn live() -> Json<Health> {
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
     responses((status = 200, body = Health)))]
 pub(crate) async fn ready(State(app): State<App>) -> Answer<Health> {
-    app.node.ready().await?;
+    let late = || NodeError::TimedOut { what: "the home".to_owned(), seconds: READY_WAIT.as_secs() };
+    tokio::time::timeout(READY_WAIT, app.node.ready()).await.map_err(|_| late())??;
     let encrypted = app.node.status().await?.encrypted;
     Ok(Json(Health { status: "ready", encrypted: Some(encrypted) }))
 }

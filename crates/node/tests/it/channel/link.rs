@@ -52,8 +52,7 @@ async fn frames_of_one_send_arrive_together_and_in_order_both_ways() {
 #[tokio::test]
 async fn frame_up_to_the_limit_passes_and_the_hello_has_a_lower_one() {
     let (mut dialer, mut listener) = linked().await;
-    let noise: Vec<u8> =
-        (0..FRAME_BYTES as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8).collect();
+    let noise = noisy(&vec![0; FRAME_BYTES]);
     let sending = tokio::spawn(async move {
         dialer.1.send(&[&noise[..HELLO_BYTES], &noise]).await.unwrap();
         (dialer, noise)
@@ -70,6 +69,26 @@ async fn frame_up_to_the_limit_passes_and_the_hello_has_a_lower_one() {
     assert!(matches!(err, LinkError::TooLong { .. }), "{err}");
     dialer.1.send(&[b"next"]).await.unwrap();
     assert_eq!(listener.0.recv(9).await.unwrap(), [&b"next"[..]], "nothing of the refused call was sent");
+}
+
+#[tokio::test]
+async fn dialer_that_is_ahead_with_a_long_burst_is_admitted() {
+    let (villa, cabin) = paired();
+    let (near, far) = tokio::io::duplex(PIPE);
+    let frames: Vec<Vec<u8>> = (0..60).map(|i| noisy(&vec![i; 4_000])).collect();
+    let dialing = async {
+        let (_reader, mut writer) =
+            cabin.endpoint.dial_over(near, "villa:8765", villa.sync()).await.unwrap().into_link(None);
+        writer.send(&frames).await.unwrap();
+        writer.close().await;
+    };
+    let listening = async {
+        let (mut reader, _writer) =
+            villa.endpoint.accept(far).await.expect("it proved its key").into_link(None);
+        recv_all(&mut reader, frames.len()).await
+    };
+    let ((), received) = tokio::join!(dialing, listening);
+    assert_eq!(received, frames);
 }
 
 #[tokio::test]
@@ -286,7 +305,8 @@ async fn peer_that_reads_slowly_is_not_given_up() {
 
 /// Changes `bytes` so that zstd finds nothing to save.
 fn noisy(bytes: &[u8]) -> Vec<u8> {
-    let noise = (1_u64..).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u8);
+    let step = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    let noise = std::iter::successors(Some(1), step).map(|state| (state >> 56) as u8);
     bytes.iter().zip(noise).map(|(byte, noise)| byte ^ noise).collect()
 }
 

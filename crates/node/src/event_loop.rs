@@ -1,0 +1,267 @@
+//! The one task that owns the replica: events in, effects out, commit before anyone hears of it.
+//!
+//! A turn takes all that waits, lets the core decide, commits, and then carries out: answers to
+//! callers, notices to observers, frames to peers. Whatever takes time (dialling, pairing, writing to
+//! sockets and disk) runs beside the loop and comes back as an [`Event`].
+//!
+//! ```text
+//! requests ─┐                       ┌─▶ answers, notices
+//! frames   ─┼─▶ step ─▶ commit ─▶ carry out
+//! sightings ┘     (core)   (store)  └─▶ frames, commands to the house
+//! ```
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use crosshome_core::{HomeId, effect::Effect, replica::Replica};
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    channel::{Arrival, Door, Endpoint, Frame, Listener, Pins, Secured},
+    config::Config,
+    defaults::{BURST, FLUSH_EVERY, HEARTBEAT},
+    discovery::{Discovery, DiscoveryEvent},
+    identity::PeerKey,
+    node::{Inbox, NodeError, Request},
+    store::Committer,
+};
+
+mod commands;
+mod connect;
+mod doctor;
+mod entities;
+mod keeper;
+mod links;
+mod metrics;
+mod names;
+mod pairing;
+mod peers;
+mod registry;
+mod requests;
+mod rotation;
+mod sharing;
+mod status;
+mod views;
+
+use commands::{Commands, Performed};
+use keeper::Keeper;
+pub(crate) use keeper::Stores;
+use metrics::Metrics;
+use pairing::{Desk, News as PairingNews};
+use peers::Peers;
+pub(crate) use registry::Registry;
+use rotation::Rotating;
+/// What happens to a home, other than requests of its callers.
+pub(crate) enum Event {
+    /// Somebody with a proven key has come in by the listener.
+    Arrived(Box<Arrival>),
+    /// A peer was reached.
+    Dialed { peer: HomeId, address: String, secured: Box<Secured> },
+    /// A peer was not reached.
+    Unreachable { peer: HomeId, address: String, reason: String },
+    /// Frames came over a link.
+    Received { peer: HomeId, link: u64, frames: Vec<Frame> },
+    /// A link can take more.
+    Room,
+    /// A link has ended.
+    Lost { peer: HomeId, link: u64, reason: String },
+    /// What became of a pairing.
+    Pairing(PairingNews),
+    /// The network shows something.
+    Sighted(DiscoveryEvent),
+    /// The house has tried what a peer wanted.
+    Performed(Performed),
+    /// A batch has been written, or not.
+    Stored(keeper::Written),
+}
+
+/// Who this home is.
+pub(crate) struct Me {
+    pub(crate) id: HomeId,
+    pub(crate) name: String,
+    pub(crate) boot: u64,
+    pub(crate) config: Config,
+    pub(crate) sync_port: Option<u16>,
+    pub(crate) api: Option<String>,
+    pub(crate) started: Instant,
+}
+
+/// The task that owns the replica.
+pub(crate) struct Loop {
+    me: Me,
+    replica: Replica,
+    endpoint: Endpoint,
+    pins: Pins,
+    door: Door,
+    peers: Peers,
+    keeper: Keeper,
+    desk: Desk,
+    commands: Commands,
+    registry: Registry,
+    metrics: Metrics,
+    discovery: Option<Arc<Discovery>>,
+    listener: Option<Arc<Listener>>,
+    rotating: Option<Rotating>,
+    inbox: Inbox,
+    events: mpsc::Receiver<Event>,
+    post: mpsc::Sender<Event>,
+    effects: Vec<Effect>,
+    /// Answers that wait for the commit.
+    answers: Vec<Answer>,
+}
+
+/// An answer that is given when the commit has succeeded or failed.
+type Answer = Box<dyn FnOnce(Result<(), NodeError>) + Send>;
+
+/// What a loop is made of.
+pub(crate) struct Parts {
+    pub(crate) me: Me,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) pins: Pins,
+    pub(crate) door: Door,
+    pub(crate) stores: Stores,
+    pub(crate) committer: Committer,
+    pub(crate) discovery: Option<Arc<Discovery>>,
+    pub(crate) listener: Option<Arc<Listener>>,
+    pub(crate) inbox: Inbox,
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) post: mpsc::Sender<Event>,
+}
+
+impl Loop {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
+            parts;
+        let Stores { replica, peers, registry, stored } = stores;
+        let keeper = Keeper::new(committer, stored, post.clone());
+        let desk = Desk::new(&me, post.clone());
+        let peers = Peers::new(peers);
+        for row in peers.rows() {
+            match PeerKey::from_spki(&row.spki) {
+                _ if row.denied => pins.deny(row.id),
+                Ok(key) => pins.insert(key),
+                Err(error) => {
+                    tracing::error!(peer = %row.id.short(), %error, "stored key is damaged, pair again")
+                }
+            }
+        }
+        Self {
+            me,
+            replica,
+            endpoint,
+            pins,
+            door,
+            peers,
+            keeper,
+            desk,
+            commands: Commands::default(),
+            registry,
+            metrics: Metrics::default(),
+            discovery,
+            listener,
+            rotating: None,
+            inbox,
+            events,
+            post,
+            effects: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Runs until told to stop, then says goodbye and commits what is left.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        self.begin();
+        let mut beat = every(HEARTBEAT);
+        let mut flush = every(FLUSH_EVERY);
+        let (mut events, mut requests) = (Vec::with_capacity(BURST), Vec::with_capacity(BURST));
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = beat.tick() => self.beat(),
+                _ = flush.tick() => self.keeper.flush_soon(),
+                _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
+                count = self.inbox.requests.recv_many(&mut requests, BURST) => {
+                    if count == 0 {
+                        break; // the last caller is gone
+                    }
+                    requests.drain(..).for_each(|request| self.answer(request));
+                }
+            }
+            self.turn().await;
+        }
+        self.farewell().await;
+    }
+
+    /// Lets the core decide what an event means.
+    fn step(&mut self, event: Event) {
+        match event {
+            Event::Arrived(arrival) => self.arrive(*arrival),
+            Event::Dialed { peer, address, secured } => self.link_up(peer, *secured, Some(address)),
+            Event::Unreachable { peer, address, reason } => self.not_reached(peer, address, reason),
+            Event::Received { peer, link, frames } => self.receive(peer, link, &frames),
+            Event::Room => {} // pumped in the turn
+            Event::Lost { peer, link, reason } => self.link_down(peer, link, reason),
+            Event::Pairing(news) => self.pairing_news(news),
+            Event::Sighted(event) => self.sighted(event),
+            Event::Performed(performed) => self.performed(performed),
+            Event::Stored(written) => self.stored(written),
+        }
+    }
+
+    /// Commits what the effects ask for, then carries them out.
+    async fn turn(&mut self) {
+        let effects = std::mem::take(&mut self.effects);
+        let committed = self.commit(&effects).await;
+        self.carry_out(effects);
+        for answer in std::mem::take(&mut self.answers) {
+            answer(committed.clone());
+        }
+        self.pump();
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Commit(_) => {}
+                Effect::Changed(number) => self.tell_changed(number),
+                Effect::Removed(key) => self.tell_removed(&key),
+                Effect::Perform { peer, intent } => self.perform(peer, intent),
+                Effect::Settled { peer, outcome } => self.settled(peer, &outcome),
+                Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),
+                Effect::Echo { peer, nonce } => self.peers.echo(peer, nonce),
+                Effect::Report { peer, incident } => self.report(peer, incident),
+            }
+        }
+    }
+
+    /// Answers a caller once what was done so far is committed.
+    fn answer_after<T: Send + 'static>(&mut self, reply: crate::node::Reply<T>, value: Result<T, NodeError>) {
+        match value {
+            Err(error) => drop(reply.send(Err(error))),
+            Ok(value) => {
+                self.answers.push(Box::new(move |committed| drop(reply.send(committed.map(|()| value)))))
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        self.metrics.requests += 1;
+        self.dispatch(request);
+    }
+}
+
+/// A timer that skips what it missed.
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    interval
+}
+
+/// Returns the wall clock in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

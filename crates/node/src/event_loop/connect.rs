@@ -1,0 +1,191 @@
+//! Reaching peers: one task per peer that is not linked, awake when there is news of its addresses.
+
+use std::time::{Duration, Instant};
+
+use crosshome_core::{HomeId, pairing::Method};
+use tokio::sync::{mpsc, watch};
+
+use super::{Event, Loop, pairing::addresses_of, peers::Connector};
+use crate::{
+    channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
+    defaults::{BACKOFF, DIAL_POLITELY},
+    discovery::{DiscoveryEvent, Sighting},
+};
+
+impl Loop {
+    /// Starts what runs from the beginning: reaching peers, and hearing the network.
+    pub(super) fn begin(&mut self) {
+        self.apply_standing_rules();
+        self.peers.ids().into_iter().for_each(|id| self.reach(id));
+        self.keep_paired_in_sight();
+        if let Some(discovery) = self.discovery.clone() {
+            let mut seen = discovery.subscribe();
+            let post = self.post.clone();
+            tokio::spawn(async move {
+                while let Some(event) = seen.recv().await {
+                    if post.send(Event::Sighted(event)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let known: Vec<_> = self.peers.paired().flat_map(|(_, peer)| peer.row.addresses.clone()).collect();
+        self.desk.join_addresses(&self.endpoint, &known);
+    }
+
+    /// Tries to reach a peer until it is linked.
+    pub(super) fn reach(&mut self, id: HomeId) {
+        if !self.me.config.sync.enabled {
+            return;
+        }
+        let manual = self.me.config.sync.peers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none()) else { return };
+        let (addresses, watched) = watch::channel(peer.addresses());
+        let dial = Dial {
+            endpoint: self.endpoint.clone(),
+            peer: id,
+            addresses: watched,
+            manual,
+            pause: first_pause(peer.failures, self.me.id > id),
+            post: self.post.clone(),
+        };
+        let task = tokio::spawn(dial.until_reached()).abort_handle();
+        peer.connector = Some(Connector { addresses, task });
+    }
+
+    /// Admits who came in by the listener: a peer to a link, a stranger to the pairing.
+    pub(super) fn arrive(&mut self, arrival: Arrival) {
+        let Arrival { secured, address } = arrival;
+        let id = secured.peer().id();
+        match secured.purpose() {
+            Purpose::Pair => self.show_pairing(secured, address),
+            Purpose::Sync => {
+                if let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.online()) {
+                    peer.address = Some(address.to_string());
+                }
+                self.link_up(id, secured, None);
+            }
+        }
+    }
+
+    pub(super) fn not_reached(&mut self, id: HomeId, address: String, reason: String) {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none()) else { return };
+        let news = peer.reason.as_deref() != Some(&reason);
+        peer.address = (!address.is_empty()).then_some(address);
+        peer.reason = Some(reason);
+        if news {
+            tracing::info!(peer = %id.short(), reason = peer.reason.as_deref(), "peer not reached");
+            self.tell_peer(id);
+        }
+    }
+
+    /// Takes note of what the network shows: it suggests addresses and nothing else.
+    pub(super) fn sighted(&mut self, event: DiscoveryEvent) {
+        match event {
+            DiscoveryEvent::Found(home) | DiscoveryEvent::Updated(home) => self.in_sight(&home),
+            DiscoveryEvent::Lost { id } => tracing::debug!(%id, "no longer announced"),
+        }
+    }
+
+    fn in_sight(&mut self, home: &Sighting) {
+        let Ok(id) = home.id.parse::<HomeId>() else { return };
+        if id == self.me.id {
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.seen = addresses_of(home);
+            peer.announce_addresses();
+        }
+        let joined = self.peers.get(id).is_some_and(|peer| peer.row.method == Method::SharedKey);
+        if !joined && !self.pins.is_denied(&id) {
+            self.desk.join_home(id, home, &self.endpoint, &self.pins);
+        }
+    }
+
+    /// Lets no flood of strangers push paired homes out of sight.
+    pub(super) fn keep_paired_in_sight(&self) {
+        if let Some(discovery) = &self.discovery {
+            discovery.keep(self.peers.ids().iter().map(ToString::to_string));
+        }
+    }
+}
+
+/// The task that reaches one peer.
+struct Dial {
+    endpoint: Endpoint,
+    peer: HomeId,
+    addresses: watch::Receiver<Vec<String>>,
+    /// Addresses from the configuration, which may be anybody's.
+    manual: Vec<String>,
+    /// How long to wait before the first try.
+    pause: Duration,
+    post: mpsc::Sender<Event>,
+}
+
+impl Dial {
+    async fn until_reached(mut self) {
+        self.rest(self.pause).await;
+        let mut pause = BACKOFF.0;
+        loop {
+            let begun = Instant::now();
+            let addresses = self.addresses.borrow_and_update().clone();
+            if self.try_all(&addresses).await {
+                return;
+            }
+            let news = self.rest(jittered(pause)).await;
+            pause = if news { BACKOFF.0 } else { (pause * 2).min(BACKOFF.1) };
+            // However much is announced, a home is not tried more than once a second.
+            tokio::time::sleep(BACKOFF.0.saturating_sub(begun.elapsed())).await;
+        }
+    }
+
+    /// Waits, and tells whether news of the peer's addresses cut it short.
+    async fn rest(&mut self, pause: Duration) -> bool {
+        matches!(tokio::time::timeout(pause, self.addresses.changed()).await, Ok(Ok(())))
+    }
+
+    async fn try_all(&self, addresses: &[String]) -> bool {
+        let mut failure = None;
+        for address in addresses {
+            match self.dial(address).await {
+                Ok(()) => return true,
+                Err(error) => failure = Some((address.clone(), error.to_string())),
+            }
+        }
+        for address in self.manual.iter().filter(|address| !addresses.contains(address)) {
+            match self.dial(address).await {
+                Ok(()) => return true,
+                // It may well be another home's address.
+                Err(error) => failure = failure.or(Some((address.clone(), error.to_string()))),
+            }
+        }
+        let (address, reason) = failure
+            .unwrap_or_else(|| (String::new(), "no address is known, waiting for its announcement".into()));
+        let _ = self.post.send(Event::Unreachable { peer: self.peer, address, reason }).await;
+        false
+    }
+
+    async fn dial(&self, address: &str) -> Result<(), ChannelError> {
+        let secured = self.endpoint.dial(address, Target::Sync(self.peer)).await?;
+        let event = Event::Dialed { peer: self.peer, address: address.into(), secured: Box::new(secured) };
+        let _ = self.post.send(event).await;
+        Ok(())
+    }
+}
+
+/// Returns how long to wait before the first try: not at all after a link that lasted, longer and longer after
+/// links that did not, and a moment in any case if the other home dials first.
+fn first_pause(failures: u32, polite: bool) -> Duration {
+    let pause = match failures {
+        0 => Duration::ZERO,
+        1 => BACKOFF.0,
+        more => BACKOFF.1.min(BACKOFF.0 * 2_u32.saturating_pow(more - 1)),
+    };
+    pause.max(if polite { DIAL_POLITELY } else { Duration::ZERO })
+}
+
+/// Returns between half and one and a half of a pause, so that homes do not knock in step.
+fn jittered(pause: Duration) -> Duration {
+    let random = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
+    pause.mul_f64(0.5 + random)
+}

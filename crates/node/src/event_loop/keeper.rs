@@ -1,0 +1,223 @@
+//! Carries the change log into the store: a follower like any session.
+//!
+//! A commit takes everything since the last one, so what is durable is always a prefix of the log.
+//! Lazy changes wait for the next flush; whatever must be durable now takes them along. Cursors go
+//! with the data that they acknowledge, and peers are told only when both are written.
+
+use crosshome_core::{
+    EntityKey, HomeId,
+    defaults::CLOCK_AHEAD_MS,
+    effect::{Durability, Effect},
+    epoch::Cursor,
+    hlc::Hlc,
+    replica::Replica,
+};
+use tokio::sync::mpsc;
+
+use super::{Event, Loop, registry::Registry};
+use crate::{
+    node::NodeError,
+    store::{Batch, Committer, EntityRow, PeerRow, StoreError},
+};
+
+/// What the store gave back at the start.
+pub(crate) struct Stores {
+    pub(crate) replica: Replica,
+    pub(crate) peers: Vec<PeerRow>,
+    pub(crate) registry: Registry,
+    /// The place in the log up to which everything is stored.
+    pub(crate) stored: u64,
+}
+
+/// What came of writing a batch beside the loop.
+pub(crate) struct Written {
+    head: u64,
+    cursors: Vec<(HomeId, Cursor)>,
+    result: Result<(), StoreError>,
+}
+
+/// Collects what the store lacks.
+pub(super) struct Keeper {
+    committer: Committer,
+    /// Everything up to this place of the log was handed to the store.
+    handed: u64,
+    /// The stored clock's high-water mark.
+    clock: Hlc,
+    dirty: Dirty,
+    /// What waits for the next batch beside the log.
+    waiting: Batch,
+    flush: bool,
+    /// Why the store takes nothing at present.
+    failure: Option<StoreError>,
+    post: mpsc::Sender<Event>,
+}
+
+/// What changed beside the log.
+#[derive(Default)]
+struct Dirty {
+    lazily: bool,
+    cursors: bool,
+    grants: bool,
+    peers: bool,
+    actor: bool,
+}
+
+impl Keeper {
+    pub(super) fn new(committer: Committer, stored: u64, post: mpsc::Sender<Event>) -> Self {
+        Self {
+            committer,
+            handed: stored,
+            clock: Hlc::default(),
+            dirty: Dirty::default(),
+            waiting: Batch::default(),
+            flush: false,
+            failure: None,
+            post,
+        }
+    }
+
+    pub(super) fn flush_soon(&mut self) {
+        self.flush = true;
+    }
+
+    pub(super) fn peers_changed(&mut self) {
+        (self.dirty.peers, self.dirty.lazily) = (true, true);
+    }
+
+    pub(super) fn grants_changed(&mut self) {
+        self.dirty.grants = true;
+    }
+
+    pub(super) fn actor_changed(&mut self) {
+        self.dirty.actor = true;
+    }
+
+    /// Notes something that goes with the next batch.
+    pub(super) fn note(&mut self, batch: Batch) {
+        self.waiting.absorb(batch);
+        self.dirty.lazily = true;
+    }
+
+    pub(super) fn removed(&mut self, key: EntityKey) {
+        self.waiting.entities.push((key, None));
+        self.dirty.lazily = true;
+    }
+
+    pub(super) fn forget_cursor(&mut self, peer: HomeId) {
+        self.waiting.cursors.push((peer, None));
+    }
+
+    /// Returns why the store takes nothing at present.
+    pub(super) fn failure(&self) -> Option<&StoreError> {
+        self.failure.as_ref()
+    }
+
+    /// Takes out all that the store lacks.
+    fn collect(&mut self, replica: &Replica, peers: Vec<PeerRow>) -> (Batch, Vec<(HomeId, Cursor)>) {
+        let mut batch = std::mem::take(&mut self.waiting);
+        let table = replica.table();
+        let changed = table.since(self.handed);
+        batch.entities.extend(changed.map(|(_, entity)| (entity.key.clone(), Some(EntityRow::of(entity)))));
+        (self.handed, batch.head) = (table.head(), table.head());
+        let dirty = std::mem::take(&mut self.dirty);
+        let last = replica.clock().last();
+        if last >= self.clock {
+            self.clock = Hlc::at(last.ms() + CLOCK_AHEAD_MS);
+            batch.clock = Some(self.clock);
+        }
+        let cursors = replica.cursors.iter().filter(|_| dirty.cursors);
+        batch.cursors.extend(cursors.map(|(&peer, cursor)| (peer, Some(cursor.clone()))));
+        let reached =
+            batch.cursors.iter().filter_map(|(peer, cursor)| Some((*peer, cursor.clone()?))).collect();
+        if dirty.grants {
+            batch.grants = Some(replica.grants.iter().cloned().collect());
+        }
+        let gone = |peer| replica.gone(peer).map(move |(id, seq)| (peer, id.clone(), seq));
+        batch.gone = Some(replica.gone_peers().flat_map(gone).collect());
+        batch.peers = dirty.peers.then_some(peers);
+        batch.actor = dirty.actor.then(|| replica.actor());
+        (batch, reached)
+    }
+}
+
+impl Loop {
+    /// Makes durable what the effects ask for; the rest waits for the next flush.
+    pub(super) async fn commit(&mut self, effects: &[Effect]) -> Result<(), NodeError> {
+        let mut now = false;
+        for effect in effects {
+            match effect {
+                Effect::Commit(durability) => {
+                    now |= *durability == Durability::Now;
+                    (self.keeper.dirty.lazily, self.keeper.dirty.cursors) = (true, true);
+                }
+                Effect::Removed(key) => self.keeper.removed(key.clone()),
+                _ => {}
+            }
+        }
+        // The stored clock must stay ahead of every stamp that leaves the house.
+        now |= self.replica.clock().last() >= self.keeper.clock && self.keeper.dirty.lazily;
+        let flush = std::mem::take(&mut self.keeper.flush) && self.keeper.dirty.lazily;
+        if !now && !flush {
+            return Ok(());
+        }
+        let peers = if self.keeper.dirty.peers { self.peers.rows().cloned().collect() } else { Vec::new() };
+        let (mut batch, cursors) = self.keeper.collect(&self.replica, peers);
+        batch.durable = now;
+        let head = batch.head;
+        let written = self.keeper.committer.commit(batch);
+        if now {
+            let result = written.await;
+            let answer = result.as_ref().map(|_| ()).map_err(failed);
+            self.stored(Written { head, cursors, result });
+            return answer;
+        }
+        let post = self.keeper.post.clone();
+        tokio::spawn(async move {
+            let result = written.await;
+            let _ = post.send(Event::Stored(Written { head, cursors, result })).await;
+        });
+        Ok(())
+    }
+
+    /// Takes note that a batch is durable, or is not.
+    pub(super) fn stored(&mut self, written: Written) {
+        match written.result {
+            Ok(()) => {
+                if self.keeper.failure.take().is_some() {
+                    tracing::info!("the store takes changes again");
+                }
+                self.acknowledge(&written.cursors);
+            }
+            Err(error) => {
+                if self.keeper.failure.is_none() {
+                    tracing::error!(%error, head = written.head, "nothing is confirmed until the store works again");
+                }
+                // The committer keeps the batch and writes it with the next one.
+                (self.keeper.dirty.lazily, self.keeper.dirty.cursors) = (true, true);
+                self.keeper.failure = Some(error);
+            }
+        }
+    }
+
+    /// Says goodbye, commits what is left and closes the store.
+    pub(super) async fn farewell(mut self) {
+        tracing::info!("stopping");
+        self.close_links().await;
+        self.keeper.dirty.lazily = true;
+        let _ = self.commit(&[Effect::Commit(Durability::Now)]).await;
+        if let Err(error) = self.keeper.committer.close().await {
+            tracing::error!(%error, "the store did not close cleanly");
+        }
+        if let Some(discovery) = self.discovery.take() {
+            discovery.stop().await;
+        }
+    }
+}
+
+/// Translates what went wrong for those who asked.
+pub(super) fn failed(error: &StoreError) -> NodeError {
+    match error {
+        StoreError::StorageFull(_) | StoreError::ReadOnly(_) => NodeError::StorageFull,
+        other => NodeError::Failed(other.to_string()),
+    }
+}

@@ -1,0 +1,169 @@
+//! The paired homes: what is stored of each, and how its link stands.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use crosshome_core::HomeId;
+use tokio::{sync::watch, task::AbortHandle};
+
+use super::links::Link;
+use crate::{
+    store::PeerRow,
+    views::{LinkState, PeerView, Stamp, Via},
+};
+
+/// All paired homes.
+#[derive(Default)]
+pub(super) struct Peers {
+    all: BTreeMap<HomeId, Peer>,
+    links: u64,
+}
+
+/// One paired home.
+pub(super) struct Peer {
+    pub(super) row: PeerRow,
+    pub(super) link: Option<Link>,
+    pub(super) connector: Option<Connector>,
+    /// Addresses seen on the network, best first.
+    pub(super) seen: Vec<String>,
+    pub(super) address: Option<String>,
+    pub(super) reason: Option<String>,
+    /// Links in a row that did not last.
+    pub(super) failures: u32,
+    pub(super) last_sync: Option<Stamp>,
+    pub(super) rtt_ms: Option<f64>,
+}
+
+/// A task that tries to reach a peer, woken by every change of its addresses.
+pub(super) struct Connector {
+    pub(super) addresses: watch::Sender<Vec<String>>,
+    pub(super) task: AbortHandle,
+}
+
+impl Drop for Connector {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Peers {
+    pub(super) fn new(rows: Vec<PeerRow>) -> Self {
+        let all = rows.into_iter().map(|row| (row.id, Peer::new(row))).collect();
+        Self { all, links: 0 }
+    }
+
+    /// Returns the number of the next link.
+    pub(super) fn next_link(&mut self) -> u64 {
+        self.links += 1;
+        self.links
+    }
+
+    /// Adds a peer, or gives a known one its new row.
+    pub(super) fn insert(&mut self, row: PeerRow) {
+        match self.all.get_mut(&row.id) {
+            Some(peer) => peer.row = row,
+            None => drop(self.all.insert(row.id, Peer::new(row))),
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: HomeId) -> Option<Peer> {
+        self.all.remove(&id)
+    }
+
+    /// Takes note of an answered ping, whose nonce is when it was sent.
+    pub(super) fn echo(&mut self, id: HomeId, nonce: u64) {
+        let Some(peer) = self.all.get_mut(&id) else { return };
+        let rtt_ms = peer.link.as_mut().and_then(|link| link.echo(nonce));
+        peer.rtt_ms = rtt_ms.or(peer.rtt_ms);
+    }
+
+    pub(super) fn get(&self, id: HomeId) -> Option<&Peer> {
+        self.all.get(&id).filter(|peer| !peer.row.denied)
+    }
+
+    pub(super) fn get_mut(&mut self, id: HomeId) -> Option<&mut Peer> {
+        self.all.get_mut(&id).filter(|peer| !peer.row.denied)
+    }
+
+    /// Returns the paired homes, without those on the deny list.
+    pub(super) fn paired(&self) -> impl Iterator<Item = (HomeId, &Peer)> {
+        self.all.iter().filter(|(_, peer)| !peer.row.denied).map(|(id, peer)| (*id, peer))
+    }
+
+    pub(super) fn paired_mut(&mut self) -> impl Iterator<Item = (HomeId, &mut Peer)> {
+        self.all.iter_mut().filter(|(_, peer)| !peer.row.denied).map(|(id, peer)| (*id, peer))
+    }
+
+    pub(super) fn ids(&self) -> Vec<HomeId> {
+        self.paired().map(|(id, _)| id).collect()
+    }
+
+    /// Returns every row, those on the deny list too.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &PeerRow> {
+        self.all.values().map(|peer| &peer.row)
+    }
+}
+
+impl Peer {
+    fn new(row: PeerRow) -> Self {
+        Self {
+            row,
+            link: None,
+            connector: None,
+            seen: Vec::new(),
+            address: None,
+            reason: None,
+            failures: 0,
+            last_sync: None,
+            rtt_ms: None,
+        }
+    }
+
+    /// Returns what this home calls the peer.
+    pub(super) fn name(&self) -> &str {
+        self.row.alias.as_deref().unwrap_or(&self.row.name)
+    }
+
+    /// Tells whether the peer has answered on its link.
+    pub(super) fn online(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.session.greeting().is_some())
+    }
+
+    pub(super) fn view(&self, in_sync: bool) -> PeerView {
+        let online = self.online();
+        let state = match (online, &self.link, &self.connector) {
+            (true, ..) => LinkState::Online,
+            (false, None, None) => LinkState::Offline,
+            _ => LinkState::Connecting,
+        };
+        PeerView {
+            id: self.row.id.to_string(),
+            name: self.name().to_owned(),
+            state,
+            address: self.address.clone(),
+            via: online.then_some(Via::Direct),
+            rtt_ms: self.rtt_ms.filter(|_| online),
+            in_sync,
+            last_sync: self.last_sync,
+            reason: self.reason.clone().filter(|_| !online),
+        }
+    }
+
+    /// Returns every address worth a try: seen ones first, then remembered ones.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let mut addresses = self.seen.clone();
+        addresses.extend(self.row.addresses.iter().filter(|address| !self.seen.contains(address)).cloned());
+        addresses
+    }
+
+    /// Wakes whoever tries to reach the peer.
+    pub(super) fn announce_addresses(&self) {
+        if let Some(connector) = &self.connector {
+            connector.addresses.send_replace(self.addresses());
+        }
+    }
+}
+
+/// Milliseconds of a duration, with fractions.
+pub(super) fn millis(since: Instant) -> f64 {
+    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,168 @@
+//! What this home says of its own entities beside their state: name, metadata, where they stand.
+
+use std::collections::BTreeMap;
+
+use crosshome_core::{
+    EntityId, EntityKey,
+    effect::{Durability, Effect},
+    grant::{Right, Selector},
+    hlc::Hlc,
+    table,
+    update::{Attributes, Update},
+    version::Cause,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    Loop,
+    names::{invalid, not_found},
+    now_ms,
+    views::stamp,
+};
+use crate::{
+    node::{NodeError, Register, RegisterChange},
+    store::{Batch, RegistryRow},
+    views::{self, RegistryEntity},
+};
+
+/// The registered entities of this home.
+pub(crate) type Registry = BTreeMap<EntityId, RegistryRow>;
+
+impl Loop {
+    pub(super) fn registry(&self) -> Vec<RegistryEntity> {
+        self.registry.iter().map(|(id, row)| self.registry_view(id, row)).collect()
+    }
+
+    pub(super) fn registered(&self, id: &str) -> Result<RegistryEntity, NodeError> {
+        let entry = id.parse::<EntityId>().ok().and_then(|id| self.registry.get_key_value(&id));
+        let (id, row) = entry.ok_or_else(|| not_found("entity", id))?;
+        Ok(self.registry_view(id, row))
+    }
+
+    pub(super) fn register(&mut self, register: &Register) -> Result<RegistryEntity, NodeError> {
+        let id: EntityId = register.entity_id.parse().map_err(invalid)?;
+        let with = register.home.as_deref().map(|home| self.peer_named(home)).transpose()?;
+        self.store_takes_writes()?;
+        let mut row = self.registry.remove(&id).unwrap_or_else(|| blank(&id));
+        if let Err(error) = merge_metadata(&mut row, &register.metadata) {
+            self.registry.insert(id, row);
+            return Err(error);
+        }
+        self.keep(id.clone(), row);
+        self.give_existence(&id, register.class)?;
+        if register.shared {
+            self.set_grant(with, Selector::Entity(id.clone()), Some(Right::Read));
+        }
+        self.registered(id.as_str())
+    }
+
+    pub(super) fn change_registered(
+        &mut self,
+        id: &str,
+        change: &RegisterChange,
+    ) -> Result<RegistryEntity, NodeError> {
+        let id: EntityId = id.parse().map_err(|_| not_found("entity", id))?;
+        let mut row = self.registry.get(&id).cloned().ok_or_else(|| not_found("entity", id.as_str()))?;
+        self.store_takes_writes()?;
+        merge_metadata(&mut row, &change.metadata)?;
+        self.keep(id.clone(), row);
+        match change.shared {
+            Some(true) => self.set_grant(None, Selector::Entity(id.clone()), Some(Right::Read)),
+            Some(false) => self.withdraw_everywhere(&id),
+            None => {}
+        }
+        self.registered(id.as_str())
+    }
+
+    pub(super) fn unregister(&mut self, id: &str) -> Result<(), NodeError> {
+        let id: EntityId = id.parse().map_err(|_| not_found("entity", id))?;
+        let key = self.replica.own(id.clone());
+        let known = self.replica.find(&key).is_some_and(|entity| entity.view().is_some());
+        let registered = self.registry.contains_key(&id);
+        if !known && !registered {
+            return Err(not_found("entity", id.as_str()));
+        }
+        self.store_takes_writes()?;
+        if known {
+            let effects = self.replica.delete(&key, Cause::Person, now_ms()).map_err(invalid)?;
+            self.effects.extend(effects);
+        }
+        self.registry.remove(&id);
+        self.replica.traits.remove(&id);
+        self.keeper.note(Batch { registry: vec![(id, None)], ..Batch::default() });
+        self.effects.push(Effect::Commit(Durability::Now));
+        Ok(())
+    }
+
+    fn keep(&mut self, id: EntityId, row: RegistryRow) {
+        self.replica.traits.insert(id.clone(), row.traits.clone());
+        self.keeper.note(Batch { registry: vec![(id.clone(), Some(row.clone()))], ..Batch::default() });
+        self.effects.push(Effect::Commit(Durability::Now));
+        self.registry.insert(id, row);
+    }
+
+    /// Makes a registered entity known before anybody gives it a state.
+    fn give_existence(&mut self, id: &EntityId, class: Option<views::Class>) -> Result<(), NodeError> {
+        let key = self.replica.own(id.clone());
+        if self.replica.find(&key).is_some_and(|entity| entity.view().is_some()) {
+            return Ok(());
+        }
+        let class = match class {
+            Some(views::Class::Document) => table::Class::Document,
+            Some(views::Class::Device) => table::Class::Device,
+            None => super::entities::class_of(&key),
+        };
+        let empty = Update { state: None, attributes: Attributes::Replace(Vec::new()) };
+        self.write(&key, &empty, Cause::Person, Some(class))
+    }
+
+    fn registry_view(&self, id: &EntityId, row: &RegistryRow) -> RegistryEntity {
+        let key: EntityKey = self.replica.own(id.clone());
+        let entity = self.replica.find(&key);
+        let view = entity.and_then(|entity| entity.view());
+        let shared_with = entity.map(|entity| self.shared_with(entity)).unwrap_or_default();
+        let shared = !shared_with.is_empty()
+            || self
+                .replica
+                .grants
+                .iter()
+                .any(|grant| grant.right.is_some() && grant.selector.matches(id, &row.traits));
+        RegistryEntity {
+            entity_id: id.to_string(),
+            name: row.name.clone(),
+            domain: id.domain().to_owned(),
+            shared,
+            last_updated: stamp(view.as_ref().map_or(Hlc::default(), |view| view.dot.hlc)),
+            last_updated_by: view
+                .map_or_else(|| self.me.name.clone(), |view| self.home_name(view.dot.actor.home)),
+            shared_with,
+            metadata: serde_json::from_str(&row.metadata).unwrap_or_default(),
+        }
+    }
+}
+
+fn blank(id: &EntityId) -> RegistryRow {
+    RegistryRow { name: id.to_string(), metadata: "{}".into(), traits: Default::default() }
+}
+
+/// Sets metadata keys; null removes one. `name`, `area` and `labels` are understood as well.
+fn merge_metadata(row: &mut RegistryRow, metadata: &Map<String, Value>) -> Result<(), NodeError> {
+    let mut all: Map<String, Value> = serde_json::from_str(&row.metadata).unwrap_or_default();
+    for (key, value) in metadata {
+        if value.is_null() {
+            all.remove(key);
+        } else {
+            all.insert(key.clone(), value.clone());
+        }
+    }
+    let text = Value::Object(all.clone()).to_string();
+    crosshome_core::json::members(&text).map_err(invalid)?;
+    if let Some(name) = all.get("name").and_then(Value::as_str) {
+        row.name = name.into();
+    }
+    row.traits.area = all.get("area").and_then(Value::as_str).map(Into::into);
+    let labels = all.get("labels").and_then(Value::as_array);
+    row.traits.labels = labels.into_iter().flatten().filter_map(Value::as_str).map(Into::into).collect();
+    row.metadata = text;
+    Ok(())
+}

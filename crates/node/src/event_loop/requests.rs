@@ -1,0 +1,73 @@
+//! Which part of the loop answers which request.
+
+use super::Loop;
+use crate::node::{NodeError, Request};
+
+impl Loop {
+    /// Answers a request at once, after the commit, or when there is an answer.
+    pub(super) fn dispatch(&mut self, request: Request) {
+        match request {
+            Request::Status { reply } => drop(reply.send(Ok(self.status()))),
+            Request::Ready { reply } => drop(reply.send(self.ready())),
+            Request::Metrics { reply } => drop(reply.send(self.metrics())),
+            Request::Doctor { reply } => drop(reply.send(Ok(self.doctor()))),
+            Request::Watch { reply } => drop(reply.send(Ok(self.watch()))),
+            Request::Homes { reply } => drop(reply.send(Ok(self.homes()))),
+            Request::Discovered { wait, reply } => self.discovered(wait, reply),
+            Request::LocalPeer { reply } => drop(reply.send(Ok(self.local_peer()))),
+            Request::KeyShow { reply } => drop(reply.send(Ok(self.key_show()))),
+            Request::RotateKey { reply } => self.rotate_key(reply),
+            Request::Entities { selection, reply } => drop(reply.send(Ok(self.entities(selection)))),
+            Request::Entity { entity, reply } => drop(reply.send(self.entity(&entity))),
+            Request::UpdateEntity { entity, update, reply } => self.update_entity(&entity, &update, reply),
+            Request::Report { reports, reply } => {
+                let result = self.report_all(reports);
+                self.answer_after(reply, result);
+            }
+            Request::Attach { reply } => drop(reply.send(Ok(self.commands.attach()))),
+            Request::Call { entity, call, reply } => match self.known_entity(&entity) {
+                Ok(key) => self.call(key, &call, reply),
+                Err(error) => drop(reply.send(Err(error))),
+            },
+            Request::History { entity, reply } => drop(reply.send(self.history(&entity))),
+            Request::Conflicts { reply, .. } => drop(reply.send(Ok(Vec::new()))),
+            Request::Conflict { id, reply } => {
+                drop(reply.send(Err(NodeError::NotFound { what: "conflict", name: id })))
+            }
+            Request::Registry { reply } => drop(reply.send(Ok(self.registry()))),
+            Request::Registered { entity_id, reply } => drop(reply.send(self.registered(&entity_id))),
+            Request::Register { register, reply } => {
+                let result = self.register(&register);
+                self.answer_after(reply, result);
+            }
+            Request::ChangeRegistered { entity_id, change, reply } => {
+                let result = self.change_registered(&entity_id, &change);
+                self.answer_after(reply, result);
+            }
+            Request::Unregister { entity_id, reply } => {
+                let result = self.unregister(&entity_id);
+                self.answer_after(reply, result);
+            }
+            Request::Share { share, reply } => {
+                let result = self.share(&share);
+                self.answer_after(reply, result);
+            }
+            Request::Unshare { unshare, reply } => {
+                let result = self.unshare(&unshare);
+                self.answer_after(reply, result);
+            }
+            Request::PairShow { reply } => drop(reply.send(self.pair_show())),
+            Request::PairAccept { code, with, reply } => self.pair_accept(&code, with.as_deref(), reply),
+            Request::PairCancel { reply } => {
+                self.pair_cancel();
+                drop(reply.send(Ok(())));
+            }
+            Request::Invite { reply } => drop(reply.send(self.invite())),
+            Request::AcceptLink { link, reply } => self.accept_link(&link, reply),
+            Request::Unpair { home, reply } => {
+                let result = self.unpair(&home);
+                self.answer_after(reply, result);
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Sharing: who may see and steer what, as people ask for it.
+
+use std::collections::BTreeSet;
+
+use crosshome_core::{
+    EntityId, HomeId, Space,
+    effect::{Durability, Effect},
+    grant::{Right, Selector},
+    table::Entity,
+};
+
+use super::{
+    Loop,
+    names::{invalid, not_found},
+};
+use crate::{
+    node::{NodeError, ShareRequest, UnshareRequest},
+    views::{self, SharePlan},
+};
+
+/// Domains that tell or steer much: shared by an exact id or an explicit yes only.
+const RISKY: [&str; 6] = ["lock", "alarm_control_panel", "camera", "person", "device_tracker", "zone"];
+
+/// Covers that let people into a house.
+const RISKY_COVERS: [&str; 3] = ["\"garage\"", "\"gate\"", "\"door\""];
+
+/// One rule that is about to be set, or cleared.
+struct Change {
+    peer: Option<HomeId>,
+    selector: Selector,
+    right: Option<Right>,
+}
+
+impl Loop {
+    pub(super) fn share(&mut self, request: &ShareRequest) -> Result<SharePlan, NodeError> {
+        let (selectors, homes) = (self.selectors(&request.patterns)?, self.homes_named(&request.with)?);
+        let right = Some(match request.right {
+            views::Right::Read => Right::Read,
+            views::Right::Control => Right::Control,
+            views::Right::Edit => Right::Edit,
+        });
+        let changes: Vec<_> = selectors
+            .iter()
+            .flat_map(|selector| {
+                homes.iter().map(move |&home| Change { peer: Some(home), selector: selector.clone(), right })
+            })
+            .collect();
+        let exact: BTreeSet<_> = selectors
+            .iter()
+            .filter_map(|selector| match selector {
+                Selector::Entity(id) => Some(id.clone()),
+                _ => None,
+            })
+            .collect();
+        self.plan(&changes, &homes, &exact, request.preview, request.yes)
+    }
+
+    pub(super) fn unshare(&mut self, request: &UnshareRequest) -> Result<SharePlan, NodeError> {
+        let selectors: Vec<_> = request
+            .patterns
+            .iter()
+            .map(|text| Selector::parse(text).map_err(invalid))
+            .collect::<Result<_, _>>()?;
+        let everywhere = request.with.is_empty();
+        let homes = if everywhere { self.peers.ids() } else { self.homes_named(&request.with)? };
+        let mut changes = Vec::new();
+        for selector in &selectors {
+            if everywhere {
+                changes.push(Change { peer: None, selector: selector.clone(), right: None });
+            }
+            changes.extend(homes.iter().map(|&home| Change {
+                peer: Some(home),
+                selector: selector.clone(),
+                right: None,
+            }));
+        }
+        self.plan(&changes, &homes, &BTreeSet::new(), request.preview, true)
+    }
+
+    /// Sets a rule and tells everybody concerned.
+    pub(super) fn set_grant(&mut self, peer: Option<HomeId>, selector: Selector, right: Option<Right>) {
+        self.apply(&[Change { peer, selector, right }]);
+    }
+
+    /// Takes an entity back from everyone.
+    pub(super) fn withdraw_everywhere(&mut self, id: &EntityId) {
+        let selector = Selector::Entity(id.clone());
+        let peers = self.peers.ids().into_iter().map(Some).chain([None]);
+        let changes: Vec<_> =
+            peers.map(|peer| Change { peer, selector: selector.clone(), right: None }).collect();
+        self.apply(&changes);
+    }
+
+    /// Sets the standing rules of the configuration for the homes that they name.
+    pub(super) fn apply_standing_rules(&mut self) {
+        let rules = self.me.config.share.clone();
+        for rule in rules {
+            let Ok(selector) = Selector::parse(rule.pattern.as_str()) else { continue };
+            let right = match rule.grant {
+                crate::config::Right::Read => Right::Read,
+                crate::config::Right::Control => Right::Control,
+                crate::config::Right::Edit => Right::Edit,
+            };
+            let homes: Vec<_> =
+                rule.with.iter().filter_map(|home| self.peer_named(home.as_str()).ok()).collect();
+            for home in homes {
+                let known = self.replica.grants.iter().any(|grant| {
+                    grant.peer == Some(home) && grant.selector == selector && grant.right == Some(right)
+                });
+                if !known {
+                    self.set_grant(Some(home), selector.clone(), Some(right));
+                }
+            }
+        }
+    }
+
+    /// Tells what changes would do, and does them unless it is a preview or something risky awaits a yes.
+    fn plan(
+        &mut self,
+        changes: &[Change],
+        homes: &[HomeId],
+        exact: &BTreeSet<EntityId>,
+        preview: bool,
+        yes: bool,
+    ) -> Result<SharePlan, NodeError> {
+        let before = self.seen_by(homes);
+        let kept = self.replica.grants.clone();
+        let mut seq = self.replica.table().head();
+        for change in changes {
+            seq += 1;
+            apply_to(&mut self.replica.grants, change, seq);
+        }
+        let after = self.seen_by(homes);
+        self.replica.grants = kept;
+        let added: Vec<_> = after.difference(&before).cloned().collect();
+        let removed: Vec<_> = before.difference(&after).cloned().collect();
+        let risky: Vec<_> =
+            added.iter().filter(|id| !exact.contains(*id) && self.is_risky(id)).cloned().collect();
+        let applied = !preview && (yes || risky.is_empty());
+        if applied {
+            self.store_takes_writes()?;
+            self.apply(changes);
+        }
+        let text = |ids: Vec<EntityId>| ids.iter().map(ToString::to_string).collect();
+        Ok(SharePlan {
+            with: homes.iter().map(|home| self.home_name(*home)).collect(),
+            total: after.len(),
+            added: text(added),
+            removed: text(removed),
+            risky: text(risky),
+            applied,
+        })
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        let peers = self.peers.ids();
+        for change in changes {
+            let known = self
+                .replica
+                .grants
+                .iter()
+                .any(|grant| grant.peer == change.peer && grant.selector == change.selector);
+            let (peer, selector) = (change.peer, change.selector.clone());
+            let effect = match change.right {
+                None if !matches!(selector, Selector::Entity(_)) || (!known && peer.is_none()) => {
+                    self.replica.revoke(peer, &selector, &peers)
+                }
+                right => self.replica.grant(peer, selector, right, &peers),
+            };
+            self.effects.push(effect);
+        }
+        self.effects.push(Effect::Commit(Durability::Now));
+        self.keeper.grants_changed();
+        for (_, peer) in self.peers.paired_mut() {
+            if let Some(link) = &mut peer.link {
+                link.session.regrant(&self.replica);
+            }
+        }
+    }
+
+    /// Returns this home's entities that at least one of these homes may see.
+    fn seen_by(&self, homes: &[HomeId]) -> BTreeSet<EntityId> {
+        let own = self.replica.table().in_space(Space::Home(self.me.id)).map(|(_, entity)| entity);
+        let shown = own.filter(|entity| entity.view().is_some());
+        let seen =
+            shown.filter(|entity| homes.iter().any(|home| self.replica.admits(*home, entity).is_some()));
+        seen.map(|entity| entity.key.id.clone()).collect()
+    }
+
+    fn is_risky(&self, id: &EntityId) -> bool {
+        let garage = |entity: &Entity| {
+            let view = entity.view();
+            let class = |view: &crosshome_core::view::View| {
+                view.groups()
+                    .flat_map(|group| group.fields())
+                    .any(|(name, value)| name == "device_class" && RISKY_COVERS.contains(&value))
+            };
+            view.as_ref().is_some_and(class)
+        };
+        RISKY.contains(&id.domain())
+            || (id.domain() == "cover"
+                && self.replica.find(&self.replica.own(id.clone())).is_some_and(garage))
+    }
+
+    fn selectors(&self, patterns: &[String]) -> Result<Vec<Selector>, NodeError> {
+        let read = |text: &String| {
+            let selector = Selector::parse(text).map_err(invalid)?;
+            match &selector {
+                Selector::Entity(id) => {
+                    let known = self
+                        .replica
+                        .find(&self.replica.own(id.clone()))
+                        .is_some_and(|entity| entity.view().is_some());
+                    known.then_some(selector).ok_or_else(|| not_found("entity", text))
+                }
+                _ => Ok(selector),
+            }
+        };
+        patterns.iter().map(read).collect()
+    }
+
+    fn homes_named(&self, names: &[String]) -> Result<Vec<HomeId>, NodeError> {
+        names.iter().map(|name| self.peer_named(name)).collect()
+    }
+}
+
+/// What `apply` will do, on a copy.
+fn apply_to(grants: &mut crosshome_core::grant::Grants, change: &Change, seq: u64) {
+    match change.right {
+        None if !matches!(change.selector, Selector::Entity(_)) => {
+            grants.clear(change.peer, &change.selector);
+        }
+        right => grants.set(change.peer, change.selector.clone(), right, seq),
+    }
+}

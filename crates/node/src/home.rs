@@ -1,0 +1,354 @@
+//! A running home: store, key, links, discovery and API around one loop, on a thread of its own.
+//!
+//! Everything of a home but the store's and mDNS's threads runs on one thread: what arrives is
+//! decrypted, merged and told without a change of threads, and a home on a small board leaves the
+//! other cores alone. Callers on any thread and any runtime hold a [`Node`].
+//!
+//! ```no_run
+//! # use crosshome_node::{config::{Config, Sources}, home::Home};
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let loaded = Config::load(&Sources::default()).map_err(|errors| errors.to_string())?;
+//! let home = Home::start(loaded.config)?;
+//! println!("{}", home.node().status().await?.home.name);
+//! home.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{
+    fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, thread, time::Instant,
+};
+
+use crosshome_core::{
+    HomeId,
+    dot::Actor,
+    replica::{Options, Replica},
+    seed::Seed,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    channel::{self, Arrival, Door, Endpoint, ListenError, Listener, Pins},
+    config::Config,
+    defaults::EVENTS_WAITING,
+    discovery::{self, Announcement, Discovery},
+    event_loop::{Event, Loop, Me, Parts, Stores},
+    http::{Api, ApiError, Settings},
+    identity::{Expect, Identity, IdentityError},
+    node::Node,
+    store::{Batch, Committer, Store, StoreError},
+};
+
+/// A home that runs until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Home {
+    node: Node,
+    about: About,
+    stop: CancellationToken,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+/// Where a running home is found.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Who it is.
+    pub id: HomeId,
+    /// What it is called.
+    pub name: String,
+    /// Where peers connect.
+    pub sync_address: Option<SocketAddr>,
+    /// Where programs on this machine reach the API.
+    pub api_url: String,
+    /// Where its data are.
+    pub data_dir: PathBuf,
+}
+
+impl Home {
+    /// Starts a home and returns when it can be used.
+    ///
+    /// # Errors
+    ///
+    /// Tells what is wrong with the store, the key or an address, and what to do about it.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let stop = CancellationToken::new();
+        let (ready, started) = std::sync::mpsc::channel();
+        let (end, ended) = oneshot::channel();
+        let token = stop.clone();
+        let engine = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(live(config, ready, token)),
+                Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
+            }
+            let _ = end.send(());
+        };
+        thread::Builder::new().name("home".into()).spawn(engine).map_err(StartError::Thread)?;
+        let (node, about) = started.recv().map_err(|_| StartError::Died)??;
+        Ok(Self { node, about, stop, ended: Some(ended) })
+    }
+
+    /// Returns the way to talk to the home.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Returns where it is found.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Waits until the home has ended by itself.
+    pub async fn ended(&mut self) {
+        if let Some(ended) = &mut self.ended {
+            let _ = ended.await;
+        }
+        self.ended = None;
+    }
+
+    /// Says goodbye to peers and network, stores what is left, and returns when all that is done.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        self.ended().await;
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+type Ready = std::sync::mpsc::Sender<Result<(Node, About), StartError>>;
+
+async fn live(config: Config, ready: Ready, stop: CancellationToken) {
+    match assemble(config, &stop).await {
+        Ok((parts, about, node, street)) => {
+            let _ = ready.send(Ok((node, about)));
+            Loop::new(parts).run(stop.clone()).await;
+            stop.cancel();
+            street.close().await;
+        }
+        Err(error) => drop(ready.send(Err(error))),
+    }
+}
+
+/// What listens, to be closed after the loop has ended.
+struct Street {
+    listener: Option<Arc<Listener>>,
+    api: tokio::task::JoinHandle<()>,
+}
+
+impl Street {
+    async fn close(self) {
+        if let Some(listener) = self.listener.and_then(Arc::into_inner) {
+            listener.stop().await;
+        }
+        let _ = self.api.await;
+    }
+}
+
+async fn assemble(
+    config: Config,
+    stop: &CancellationToken,
+) -> Result<(Parts, About, Node, Street), StartError> {
+    let started = Instant::now();
+    let data_dir = config.data_dir.clone();
+    make_dir(&data_dir)?;
+    let (mut store, stored) = Store::open(&data_dir)?;
+    let expect = if stored.actor.is_some() { Expect::Existing } else { Expect::First };
+    let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
+    stored.check_home(identity.id())?;
+    let (id, name) = (identity.id(), config.home_name.as_str().to_owned());
+    let (stores, first) = recall(&mut store, stored, id)?;
+    store.commit(&first)?;
+    let (pins, door) = (Pins::default(), Door::default());
+    if config.sync.encryption.shared_key.is_some() {
+        door.open();
+    }
+    let endpoint = Endpoint::new(identity, pins.clone(), door.clone());
+    let (post, events) = mpsc::channel(EVENTS_WAITING);
+    let listener = listen(&config, &endpoint, &post)?.map(Arc::new);
+    let sync_address = listener.as_ref().map(|listener| listener.address());
+    let (node, inbox) = Node::open();
+    let api = open_api(&config, node.clone()).await?;
+    let api_url = api.url().to_owned();
+    let api = tokio::spawn(api.serve(stop.clone()));
+    let discovery = announce(&config, id, &name, sync_address).await;
+    channel::warm_up();
+    let about = About { id, name: name.clone(), sync_address, api_url: api_url.clone(), data_dir };
+    let me = Me {
+        id,
+        name,
+        boot: getrandom::u64().map_err(|_| StartError::Random)?,
+        config,
+        sync_port: sync_address.map(|address| address.port()),
+        api: Some(api_url),
+        started,
+    };
+    tracing::info!(
+        home = %me.name, id = %id.short(), sync = ?sync_address, api = me.api.as_deref(),
+        entities = stores.replica.table().iter().count(), took_ms = started.elapsed().as_millis() as u64, "started"
+    );
+    let committer = Committer::start(store);
+    let parts = Parts {
+        me,
+        endpoint,
+        pins,
+        door,
+        stores,
+        committer,
+        discovery,
+        listener: listener.clone(),
+        inbox,
+        events,
+        post,
+    };
+    Ok((parts, about, node, Street { listener, api }))
+}
+
+/// Puts back what was stored, and opens a new epoch.
+fn recall(
+    store: &mut Store,
+    stored: crate::store::Stored,
+    id: HomeId,
+) -> Result<(Stores, Batch), StartError> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(|_| StartError::Random)?;
+    let actor = stored.actor.unwrap_or(Actor::first(id));
+    let options = Options { seed: Seed::new(seed), ..Options::default() };
+    let mut replica = Replica::restore(actor, stored.clock, stored.head, options);
+    store.entities(|entity| replica.put_back(entity))?;
+    replica.grants = stored.grants.into_iter().collect();
+    replica.epochs = stored.epochs;
+    replica.cursors = stored.cursors.into_iter().collect();
+    stored.gone.into_iter().for_each(|(peer, entity, seq)| replica.put_back_gone(peer, entity, seq));
+    let registry: crate::event_loop::Registry = stored.registry.into_iter().collect();
+    replica.traits = registry.iter().map(|(id, row)| (id.clone(), row.traits.clone())).collect();
+    let head = replica.table().head();
+    replica.epochs.open(getrandom::u64().map_err(|_| StartError::Random)?, head);
+    let first = Batch {
+        durable: true,
+        head,
+        actor: Some(actor),
+        epochs: Some(replica.epochs.clone()),
+        ..Batch::default()
+    };
+    Ok((Stores { replica, peers: stored.peers, registry, stored: head }, first))
+}
+
+fn listen(
+    config: &Config,
+    endpoint: &Endpoint,
+    post: &mpsc::Sender<Event>,
+) -> Result<Option<Listener>, StartError> {
+    if !config.sync.enabled {
+        return Ok(None);
+    }
+    let bind = SocketAddr::new(config.sync.bind, config.sync.port);
+    if !config.sync.encryption.enabled {
+        Listener::check_plain(bind)?;
+        tracing::warn!("sync.encryption.enabled is false: this home listens on loopback only");
+    }
+    let (listener, arrivals) = Listener::open(bind, endpoint.clone())?;
+    tokio::spawn(usher(arrivals, post.clone()));
+    Ok(Some(listener))
+}
+
+/// Leads those who come in to the loop.
+async fn usher(mut arrivals: mpsc::Receiver<Arrival>, post: mpsc::Sender<Event>) {
+    while let Some(arrival) = arrivals.recv().await {
+        if post.send(Event::Arrived(Box::new(arrival))).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn open_api(config: &Config, node: Node) -> Result<Api, StartError> {
+    let settings = Settings {
+        data_dir: config.data_dir.clone(),
+        bind: config.api.bind,
+        port: config.api.port,
+        names: Vec::new(),
+    };
+    Ok(Api::bind(&settings, node).await?)
+}
+
+/// Looks and is seen, if that is wanted and possible: a home without multicast still has its addresses.
+async fn announce(
+    config: &Config,
+    id: HomeId,
+    name: &str,
+    sync: Option<SocketAddr>,
+) -> Option<Arc<Discovery>> {
+    let port = sync.filter(|_| config.discovery.enabled)?.port();
+    let settings = discovery::Settings {
+        mdns_port: config.discovery.port.get(),
+        interfaces: config.discovery.interfaces.iter().map(|name| name.as_str().to_owned()).collect(),
+    };
+    let started = async {
+        let discovery = Discovery::start(settings)?;
+        discovery.publish(Announcement::new(id.to_string(), name, port)).await?;
+        Ok::<_, discovery::DiscoveryError>(discovery)
+    };
+    match started.await {
+        Ok(discovery) => Some(Arc::new(discovery)),
+        Err(error) => {
+            tracing::warn!(%error, "no discovery: other homes are reached by their addresses only");
+            None
+        }
+    }
+}
+
+fn make_dir(path: &std::path::Path) -> Result<(), StartError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StartError::DataDir { path: path.into(), source })
+}
+
+/// Why a home does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("the data directory {} cannot be made: {source}", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key is not to be had.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Peers cannot connect.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The API cannot be reached.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The system starts no thread.
+    #[error("the system starts no thread: {0}")]
+    Thread(io::Error),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// The home ended before it was ready.
+    #[error("the home ended while it was starting; its log says why")]
+    Died,
+}
+
+impl StartError {
+    /// Tells whether the configuration, or what it points to, has to be changed.
+    pub fn is_configuration(&self) -> bool {
+        let listening =
+            matches!(self, Self::Listen(ListenError::OpenWithoutEncryption(_) | ListenError::NotOurs(_)));
+        listening
+            || matches!(
+                self,
+                Self::Identity(_) | Self::DataDir { .. } | Self::Store(StoreError::OtherHome { .. })
+            )
+    }
+}

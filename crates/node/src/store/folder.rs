@@ -1,0 +1,153 @@
+//! The data directory: one home at a time, and a look at the file before SQLite may touch it.
+//!
+//! A damaged, newer or foreign file must stay as it is, byte for byte, and
+//! opening a database can already write to it. So the first hundred bytes are
+//! judged here, read only. A new file is made under another name and appears
+//! complete or not at all.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, FlockOperation, OFlags, access, flock};
+
+use super::{error::StoreError, schema};
+
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const HEADER: usize = 100;
+
+/// A data directory that belongs to this process alone, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the directory, and makes it if there is none.
+    pub(super) fn claim(dir: &Path) -> Result<Self, StoreError> {
+        let system = |error| StoreError::of_system(dir, error);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(system)?;
+        let path = dir.canonicalize().map_err(system)?;
+        access(&path, Access::WRITE_OK).map_err(|error| system(error.into()))?;
+        let lock = open(&path.join("lock"), OpenOptions::new().write(true).create(true))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StoreError::InUse(path)),
+            taken => taken.map_err(|error| system(error.into()))?,
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Returns the path of the database.
+    pub(super) fn file(&self) -> PathBuf {
+        self.path.join("crosshome.db")
+    }
+
+    /// Judges the database that is there, or makes one.
+    pub(super) fn prepare(&self) -> Result<(), StoreError> {
+        match self.inspect() {
+            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => self.make(),
+            judged => judged,
+        }
+    }
+
+    /// Judges the database by its beginning.
+    pub(super) fn inspect(&self) -> Result<(), StoreError> {
+        let file = &*self.file();
+        let mut found = open(file, OpenOptions::new().read(true))?;
+        let system = |error| StoreError::of_system(file, error);
+        let damaged = |reason: &str| StoreError::Damaged { file: file.into(), reason: reason.into() };
+        let metadata = found.metadata().map_err(system)?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotAFile(file.into()));
+        }
+        access(file, Access::WRITE_OK).map_err(|error| system(error.into()))?;
+        let mut bytes = [0; HEADER];
+        found.read_exact(&mut bytes).map_err(|_| damaged("it is cut short"))?;
+        if !bytes.starts_with(MAGIC) {
+            return Err(damaged("it is not a database"));
+        }
+        let header = Header(bytes);
+        schema::judge(file, header.word(68), header.word(60))?;
+        // While a log waits to be copied in, the file itself may be shorter than it says.
+        if log_of(file).is_none() && header.len().is_some_and(|len| metadata.len() < len) {
+            return Err(damaged("it is cut short"));
+        }
+        if metadata.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(file = %file.display(), "store was open to others, closed it to them");
+            found.set_permissions(fs::Permissions::from_mode(0o600)).map_err(system)?;
+        }
+        Ok(())
+    }
+
+    /// Makes an empty store under another name and moves it into place.
+    fn make(&self) -> Result<(), StoreError> {
+        let (file, new) = (self.file(), self.path.join("crosshome.db.new"));
+        if let Some(log) = log_of(&file) {
+            // SQLite would replay the log of the lost database into the new one.
+            let reason = format!("it is missing, but its log {} is there", log.display());
+            return Err(StoreError::Damaged { file, reason });
+        }
+        for rest in [new.clone(), self.path.join("crosshome.db.new-journal")] {
+            match fs::remove_file(&rest) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(StoreError::of_system(&rest, error));
+                }
+                _ => {}
+            }
+        }
+        open(&new, OpenOptions::new().write(true).create_new(true))?;
+        let made = connect(&new).and_then(|mut connection| schema::make(&mut connection));
+        made.map_err(|error| StoreError::explain(&file, error))?;
+        let moved = fs::rename(&new, &file).and_then(|()| File::open(&self.path)?.sync_all());
+        moved.map_err(|error| StoreError::of_system(&file, error))
+    }
+}
+
+/// Opens the database that is there, without following links.
+pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    Connection::open_with_flags(file, flags)
+}
+
+/// Returns the path of the database's log if that holds anything.
+fn log_of(file: &Path) -> Option<PathBuf> {
+    let log = file.with_extension("db-wal");
+    fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0).then_some(log)
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> Result<File, StoreError> {
+    // Without NONBLOCK a pipe in the file's place would wait for its other end for ever.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = options.mode(0o600).custom_flags(flags.bits() as i32).open(path);
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::IsADirectory => StoreError::NotAFile(path.into()),
+        _ => StoreError::of_system(path, error),
+    })
+}
+
+/// The beginning of a database, as SQLite's file format lays it out.
+struct Header([u8; HEADER]);
+
+impl Header {
+    fn word(&self, at: usize) -> u32 {
+        let word = self.0[at..].first_chunk().expect("every field lies in the header");
+        u32::from_be_bytes(*word)
+    }
+
+    /// Returns how long the file says it is, when it says so.
+    fn len(&self) -> Option<u64> {
+        let page = match u64::from(self.word(14) & 0xffff) {
+            1 => 65536,
+            size => size,
+        };
+        (self.word(24) == self.word(92)).then(|| page * u64::from(self.word(28)))
+    }
+}

@@ -124,20 +124,22 @@ fn any_said() -> impl Strategy<Value = Said> {
 
 fn any_hello() -> impl Strategy<Value = Hello> {
     let trail = prop::collection::vec((prop_oneof![Just(EPOCH), any::<u64>()], any_place()), 0..3);
-    (trail, any_stamp(), any_stamp(), any_place(), any::<u64>()).prop_map(|(trail, mark, latest, head, epoch)| {
-        let cursor = Cursor { trail, mark, latest };
-        Hello {
-            proto_low: 1,
-            proto_high: 1,
-            boot: 1,
-            epoch,
-            head,
-            clock: latest,
-            cursor,
-            name: "thief".into(),
-            granted: head,
-        }
-    })
+    (trail, any_stamp(), any_stamp(), any_place(), any::<u64>()).prop_map(
+        |(trail, mark, latest, head, epoch)| {
+            let cursor = Cursor { trail, mark, latest };
+            Hello {
+                proto_low: 1,
+                proto_high: 1,
+                boot: 1,
+                epoch,
+                head,
+                clock: latest,
+                cursor,
+                name: "thief".into(),
+                granted: head,
+            }
+        },
+    )
 }
 
 fn encode(said: &Said, actors: &mut Actors) -> Vec<u8> {
@@ -180,9 +182,11 @@ fn encode_item(item: &Said1, clock: Hlc, actors: &mut Actors, out: &mut Encoder<
 fn villa() -> Replica {
     let mut villa = Replica::new(VILLA, Options { quota: QUOTA, ..Options::default() });
     villa.epochs.open(EPOCH, 0);
-    for (id, class) in
-        [("light.hall", Class::Device), ("input_text.note", Class::Document), ("input_text.secret", Class::Document)]
-    {
+    for (id, class) in [
+        ("light.hall", Class::Device),
+        ("input_text.note", Class::Document),
+        ("input_text.secret", Class::Document),
+    ] {
         let key = villa.own(id.parse().unwrap());
         villa.update(&key, class, &Update::state("mine"), Cause::Person, NOW).unwrap();
     }

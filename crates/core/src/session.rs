@@ -30,6 +30,8 @@ use crate::{
     },
 };
 
+#[cfg(test)]
+mod hostile;
 mod incoming;
 mod outgoing;
 

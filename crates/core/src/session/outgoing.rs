@@ -364,6 +364,8 @@ struct Seen {
 fn visible(replica: &Replica, peer: HomeId, joint: bool, entity: &Entity) -> Option<Seen> {
     let me = replica.actor().home;
     match entity.key.space {
+        // nothing is known of it, until its owner is heard again
+        _ if entity.siblings.is_empty() => None,
         Space::Home(home) if home == me => {
             let admission = replica.admits(peer, entity)?;
             Some(Seen { right: Some(admission.right), since: admission.seq })

@@ -1,6 +1,6 @@
 //! Reaching peers: one task per peer that is not linked, awake when there is news of its addresses.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crosshome_core::HomeId;
 use tokio::sync::{mpsc, watch};
@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Event, Loop, peers::Connector};
 use crate::{
     channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
-    defaults::{BACKOFF, DIAL_POLITELY},
+    defaults::{BACKOFF, DIAL_POLITELY, EAGER_TIME},
     discovery::{DiscoveryEvent, Sighting},
 };
 
@@ -120,7 +120,7 @@ struct Dial {
 
 impl Dial {
     async fn until_reached(mut self) {
-        let mut pause = BACKOFF.0;
+        let (mut pause, start) = (BACKOFF.0, Instant::now());
         if self.polite {
             self.rest(DIAL_POLITELY).await;
         }
@@ -131,7 +131,7 @@ impl Dial {
             }
             if self.rest(jittered(pause)).await {
                 pause = BACKOFF.0;
-            } else {
+            } else if start.elapsed() > EAGER_TIME {
                 pause = (pause * 2).min(BACKOFF.1);
             }
         }

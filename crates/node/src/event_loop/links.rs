@@ -27,7 +27,7 @@ use tokio::{
 use super::{Event, Loop, now_ms, peers::millis};
 use crate::{
     channel::{Frame, LinkReader, LinkWriter, Purpose, Secured},
-    defaults::{BURST, BURST_BYTES, EXPORTER_SYNC, HELLO_TIME, SILENCE},
+    defaults::{BURST, BURST_BYTES, EXPORTER_SYNC, HELLO_TIME, MADE_AT_ONCE, SILENCE},
     views::Stamp,
 };
 
@@ -79,9 +79,10 @@ impl Loop {
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
         if let Some(old) = &peer.link {
-            // Of two links made at once the lesser id's stays; a second of the same kind is a reconnect.
+            // Of two links made at once the lesser id's stays; whoever comes later has lost the earlier one.
             let kept = if me < id { old.dialed } else { !old.dialed };
-            if kept && old.dialed != dialed.is_some() && !old.is_dead() {
+            let at_once = old.dialed != dialed.is_some() && old.opened.elapsed() < MADE_AT_ONCE;
+            if kept && at_once {
                 return;
             }
         }
@@ -241,6 +242,7 @@ impl Loop {
     }
 
     fn came_online(&mut self, id: HomeId) {
+        self.follow_name(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(link) = &mut peer.link else { return };
         let Some(greeting) = link.session.greeting() else { return };

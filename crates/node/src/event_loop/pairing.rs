@@ -446,7 +446,7 @@ impl Loop {
     }
 
     /// Returns a name that no other peer has: two homes may well both be called Home.
-    fn distinct_name(&self, id: HomeId, name: &str) -> String {
+    pub(super) fn distinct_name(&self, id: HomeId, name: &str) -> String {
         let taken = |name: &str| {
             let other = self
                 .peers
@@ -623,7 +623,7 @@ async fn next(reader: &mut LinkReader) -> Option<Vec<u8>> {
     frames.first().map(|frame| frame.to_vec())
 }
 
-fn introduction(name: &str) -> Result<pairing::Introduction, NodeError> {
+pub(super) fn introduction(name: &str) -> Result<pairing::Introduction, NodeError> {
     let protocols = ProtocolRange::new(PROTO.0, PROTO.1).map_err(invalid)?;
     pairing::Introduction::new(name, VERSION, protocols, &["sync", "encryption", "shared_entities"])
         .map_err(invalid)

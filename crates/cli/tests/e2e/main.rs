@@ -7,6 +7,7 @@
 mod netns;
 mod support;
 
+mod houses;
 mod loopback;
 
 use std::time::Duration;

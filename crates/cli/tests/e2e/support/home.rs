@@ -93,6 +93,12 @@ impl Home {
     #[track_caller]
     pub(crate) fn start(&mut self) {
         self.spawn();
+        self.ready();
+    }
+
+    /// Waits until the home can be used.
+    #[track_caller]
+    pub(crate) fn ready(&mut self) {
         eventually(&format!("{} to be ready", self.name), || {
             if let Some(status) = self.ended() {
                 panic!("{} ended with {status}: {}", self.name, self.log_tail());
@@ -316,8 +322,9 @@ impl Home {
 
     pub(crate) fn log_tail(&self) -> String {
         let text = self.log_text();
-        let told: Vec<_> = text.lines().filter(|line| !line.contains("\"TRACE\"")).collect();
-        told[told.len().saturating_sub(40)..].join("\n")
+        let ours = |line: &&str| !line.contains("\"TRACE\"") && !line.contains("\"log.target\"");
+        let told: Vec<_> = text.lines().filter(ours).collect();
+        told[told.len().saturating_sub(30)..].join("\n")
     }
 }
 

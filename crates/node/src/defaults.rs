@@ -287,6 +287,12 @@ pub const PAIRING_STEP_TIME: Duration = Duration::from_secs(10);
 /// Time after which a home in sight is asked again to join by the shared key.
 pub const JOIN_AGAIN: Duration = Duration::from_secs(60);
 
+/// How long the doctor tells of a home with another shared key after it was last met.
+pub const MISFIT_SHOWN: Duration = Duration::from_secs(600);
+
+/// Homes with another shared key remembered: more of them help nobody.
+pub const MISFITS_KEPT: usize = 16;
+
 /// How long the greater of two ids lets the other join.
 pub const JOIN_POLITELY: Duration = Duration::from_secs(2);
 

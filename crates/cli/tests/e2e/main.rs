@@ -9,6 +9,7 @@ mod support;
 
 mod houses;
 mod loopback;
+mod shared_key;
 
 use std::time::Duration;
 

@@ -30,7 +30,8 @@ use super::{Event, Loop, Me, names::invalid, now_ms};
 use crate::{
     channel::{ChannelError, Endpoint, LinkReader, LinkWriter, Secured, Target},
     defaults::{
-        EXPORTER_PAIRING, JOIN_AGAIN, JOIN_POLITELY, PAIRING_CONVERSATIONS, PAIRING_STEP_TIME, VERSION,
+        EXPORTER_PAIRING, JOIN_AGAIN, JOIN_POLITELY, MISFIT_SHOWN, MISFITS_KEPT, PAIRING_CONVERSATIONS,
+        PAIRING_STEP_TIME, VERSION,
     },
     discovery::Sighting,
     identity::PeerKey,
@@ -50,9 +51,9 @@ pub(crate) enum News {
         reply: Option<Reply<PairedView>>,
     },
     /// Somebody tried here and failed.
-    Failed { error: PairingError },
+    Failed { address: SocketAddr, error: PairingError },
     /// This home tried somewhere and failed.
-    NotJoined { address: String, error: String },
+    NotJoined { address: String, error: NodeError },
 }
 
 /// Where strangers are dealt with.
@@ -67,6 +68,8 @@ pub(super) struct Desk {
     conversations: Arc<tokio::sync::Semaphore>,
     /// When each home was last asked to join by the shared key.
     joined: BTreeMap<HomeId, Instant>,
+    /// Where homes with another shared key are, and when that was last seen.
+    misfits: BTreeMap<String, Instant>,
     post: mpsc::Sender<Event>,
     manual: Vec<String>,
 }
@@ -90,6 +93,7 @@ impl Desk {
             started: Instant::now(),
             conversations: Arc::new(tokio::sync::Semaphore::new(PAIRING_CONVERSATIONS)),
             joined: BTreeMap::new(),
+            misfits: BTreeMap::new(),
             post,
             manual: me.config.sync.peers.iter().map(ToString::to_string).collect(),
         }
@@ -135,8 +139,23 @@ impl Desk {
     /// Forgets what is long past.
     pub(super) fn tidy(&mut self) {
         self.joined.retain(|_, at| at.elapsed() < JOIN_AGAIN);
+        self.misfits.retain(|_, at| at.elapsed() < MISFIT_SHOWN);
         if self.shown && self.windows().shown(self.now_ms()).is_none() {
             self.shown = false;
+        }
+    }
+
+    /// Returns where homes with another shared key are.
+    pub(super) fn misfits(&self) -> impl Iterator<Item = &str> {
+        self.misfits.keys().map(String::as_str)
+    }
+
+    /// Takes note of a home that has another shared key; the log tells each only once in a while.
+    fn meet_misfit(&mut self, address: String) {
+        if self.misfits.len() < MISFITS_KEPT || self.misfits.contains_key(&address) {
+            if self.misfits.insert(address.clone(), Instant::now()).is_none() {
+                tracing::warn!(%address, "a home there has another shared key: it does not join this one");
+            }
         }
     }
 
@@ -247,13 +266,18 @@ impl Loop {
             News::Paired { paired, key, address, stored, reply } => {
                 self.pin(*paired, key, address, stored, reply)
             }
-            News::Failed { error } => {
+            News::Failed { address, error: PairingError::WrongCode }
+                if !self.desk.shown && self.desk.shared_key.is_some() =>
+            {
+                self.desk.meet_misfit(address.ip().to_canonical().to_string())
+            }
+            News::Failed { address, error } => {
                 let tries_left = self
                     .desk
                     .windows()
                     .shown(self.desk.now_ms())
                     .map_or(0, |shown| shown.attempts_left as u8);
-                tracing::warn!(%error, tries_left, "somebody failed to pair");
+                tracing::warn!(%address, %error, tries_left, "somebody failed to pair");
                 if self.desk.shown {
                     let reason = error.to_string();
                     self.tell_pairing(views::PairingNews::Failed { reason, tries_left });
@@ -262,6 +286,7 @@ impl Loop {
                     }
                 }
             }
+            News::NotJoined { address, error: NodeError::WrongCode } => self.desk.meet_misfit(address),
             News::NotJoined { address, error } => {
                 tracing::debug!(%address, %error, "not joined by the shared key")
             }
@@ -507,7 +532,7 @@ impl Stranger {
                         let _ = writer.send(&[REFUSAL]).await;
                     }
                     writer.close().await;
-                    return drop(self.post.send(Event::Pairing(News::Failed { error })).await);
+                    return drop(self.post.send(Event::Pairing(News::Failed { address, error })).await);
                 }
             }
         }
@@ -541,7 +566,7 @@ impl Typist {
                 true
             }
             Err(error) => {
-                let news = News::NotJoined { address: self.addresses.join(", "), error: error.0.to_string() };
+                let news = News::NotJoined { address: self.addresses.join(", "), error: error.0 };
                 let _ = self.post.send(Event::Pairing(news)).await;
                 false
             }

@@ -7,8 +7,10 @@
 mod netns;
 mod support;
 
+mod crashes;
 mod houses;
 mod loopback;
+mod secrecy;
 mod shared_key;
 
 use std::time::Duration;

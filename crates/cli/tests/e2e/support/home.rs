@@ -208,8 +208,7 @@ impl Home {
 
     /// Asks the API over the home's socket.
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Reply> {
-        let socket = self.data_dir.join("api.sock");
-        api::ask(&socket, method, path, body.map(ToString::to_string).as_deref())
+        api::ask(&self.socket(), method, path, body.map(ToString::to_string).as_deref())
     }
 
     /// Asks below `/api/v1/sharing`; the home has to answer.
@@ -221,8 +220,16 @@ impl Home {
 
     /// Sets a document entity's state, as a program does.
     pub(crate) fn put(&self, id: &str, state: &str) -> io::Result<Reply> {
-        let path = format!("/api/v1/sharing/entities/{id}/state");
-        self.ask("POST", &path, Some(&json!({"state": state})))
+        self.writer().put(id, state)
+    }
+
+    /// Returns a way to write from other threads, whether the home runs or not.
+    pub(crate) fn writer(&self) -> Writer {
+        Writer { socket: self.socket() }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.data_dir.join("api.sock")
     }
 
     #[track_caller]
@@ -325,6 +332,19 @@ impl Home {
         let ours = |line: &&str| !line.contains("\"TRACE\"") && !line.contains("\"log.target\"");
         let told: Vec<_> = text.lines().filter(ours).collect();
         told[told.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+/// A way to write to a home.
+pub(crate) struct Writer {
+    socket: PathBuf,
+}
+
+impl Writer {
+    /// Sets a document entity's state.
+    pub(crate) fn put(&self, id: &str, state: &str) -> io::Result<Reply> {
+        let body = json!({"state": state}).to_string();
+        api::ask(&self.socket, "POST", &format!("/api/v1/sharing/entities/{id}/state"), Some(&body))
     }
 }
 

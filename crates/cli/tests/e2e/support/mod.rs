@@ -5,6 +5,7 @@ mod home;
 mod leaks;
 mod pairing;
 mod ran;
+mod tap;
 
 use std::{
     thread,
@@ -12,9 +13,10 @@ use std::{
 };
 
 pub(crate) use api::Reply;
-pub(crate) use home::Home;
-pub(crate) use pairing::{pair, show, type_code};
+pub(crate) use home::{Home, Writer};
+pub(crate) use pairing::{Shown, other_code, pair, pair_through, show, type_code};
 pub(crate) use ran::{Lines, Ran};
+pub(crate) use tap::Tap;
 
 use crate::PATIENCE;
 

@@ -236,7 +236,7 @@ fn restored_backup_is_noticed_and_repaired() {
     assert_eq!(restored.reports, [Incident::Fork]);
     assert_eq!(flat.sees(villa.id(), "light.hall").as_deref(), Some(r#"="on""#));
     assert_eq!(flat.sees(villa.id(), "light.cellar"), None);
-    assert_eq!(restored.replica.actor().incarnation, 1);
+    assert_eq!(restored.replica.actor().incarnation, 77);
 }
 
 #[test]
@@ -249,4 +249,15 @@ fn stamp_from_the_future_is_refused_and_asked_for_again() {
     talk(&mut villa, &mut flat);
     assert_eq!(flat.sees(villa.id(), "light.hall").as_deref(), Some(r#"="on""#));
     assert_eq!(flat.reports, [Incident::ClockSkew]);
+}
+
+#[test]
+fn peer_never_falls_behind_the_protocol_it_has_spoken() {
+    let (villa, mut flat) = pair();
+    let old = Introduction { boot: 1, name: "villa", proto_low: 1 };
+    let mut session = Session::open(flat.id(), false, &old, &villa.replica, NOW);
+    let hello = session.offer(&villa.replica).expect("a hello");
+    let pinned = Introduction { boot: 2, name: "flat", proto_low: 2 };
+    let mut careful = Session::open(villa.id(), false, &pinned, &flat.replica, NOW);
+    assert!(careful.receive(&mut flat.replica, &hello, NOW).is_err());
 }

@@ -268,6 +268,8 @@ pub const EAGER_TIME: Duration = Duration::from_secs(120);
 
 /// Age from which a link is an earlier one when the peer comes again, and not made at once with the new one: ten handshakes.
 pub const MADE_AT_ONCE: Duration = Duration::from_secs(3);
+/// How long a link must last for its end to be an accident and not a fault that would only come back.
+pub const STEADY: Duration = Duration::from_secs(10);
 
 /// How long the greater of two ids lets the other dial, so that one link is made and not two.
 pub const DIAL_POLITELY: Duration = Duration::from_millis(700);
@@ -307,7 +309,7 @@ pub const EXPORTER_SYNC: &str = "EXPORTER-crosshome-sync-v1";
 /// How long a commit waits for a person who has the file open and writes to it: longer than any query by hand.
 pub const STORE_BUSY_TIME: Duration = Duration::from_secs(5);
 /// Page cache of the database in KiB: the inner pages of 100,000 entities fit; the system's own cache has the rest.
-pub const STORE_CACHE_KIB: i64 = 32768;
+pub const STORE_CACHE_KIB: i64 = 2048;
 /// Prepared statements kept: the store has some twenty-five.
 pub const STORE_STATEMENTS: usize = 32;
 /// Pages in the write-ahead log (4 KiB each) at which it is copied into the database: 4 MiB, as SQLite itself does.

@@ -258,7 +258,7 @@ fn listen(
 /// Leads those who come in to the loop.
 async fn usher(mut arrivals: mpsc::Receiver<Arrival>, post: mpsc::Sender<Event>) {
     while let Some(arrival) = arrivals.recv().await {
-        if post.send(Event::Arrived(arrival)).await.is_err() {
+        if post.send(Event::Arrived(Box::new(arrival))).await.is_err() {
             return;
         }
     }

@@ -114,10 +114,15 @@ fn acknowledged_writes_survive_thirty_power_cuts() {
     nothing_lost(&villa, &counts, &counts);
     villa.in_sync_with("Flat");
     flat.in_sync_with("Villa");
-    eventually("both to show the same", || (villa.entities_of("Villa") == flat.entities_of("Villa")).then_some(()));
+    eventually("both to show the same", || {
+        (villa.entities_of("Villa") == flat.entities_of("Villa")).then_some(())
+    });
     villa.json(&["entity", "set", "counter.of_0", "-1"]);
     flat.sees("counter.of_0", "-1");
-    assert_eq!((repairs(&villa), repairs(&flat)), ("crosshome_repairs_total 0".into(), "crosshome_repairs_total 0".into()));
+    assert_eq!(
+        (repairs(&villa), repairs(&flat)),
+        ("crosshome_repairs_total 0".into(), "crosshome_repairs_total 0".into())
+    );
 }
 
 #[test]
@@ -142,7 +147,10 @@ fn first_sync_that_is_cut_again_and_again_ends_whole() {
     });
     flat.in_sync_with("Villa");
     assert!(villa.entities_of("Villa") == flat.entities_of("Villa"), "both show different things");
-    assert_eq!((repairs(&villa), repairs(&flat)), ("crosshome_repairs_total 0".into(), "crosshome_repairs_total 0".into()));
+    assert_eq!(
+        (repairs(&villa), repairs(&flat)),
+        ("crosshome_repairs_total 0".into(), "crosshome_repairs_total 0".into())
+    );
 }
 
 /// Makes many entities at once, as four people at four tablets.

@@ -27,7 +27,12 @@ fn bytes_on_the_line_tell_nothing_of_the_household() {
         flat.sees(id, state);
     }
     for n in 0..200 {
-        assert!(villa.put(&format!("input_text.line_{n}"), &"the same words again ".repeat(10)).expect("runs").ok());
+        assert!(
+            villa
+                .put(&format!("input_text.line_{n}"), &"the same words again ".repeat(10))
+                .expect("runs")
+                .ok()
+        );
     }
     villa.json(&["share", "input_text.*", "--with", "Flat of Giovanni"]);
     flat.sees("input_text.line_199", &"the same words again ".repeat(10));
@@ -44,8 +49,23 @@ fn bytes_on_the_line_tell_nothing_of_the_household() {
     let ids = [villa.id(), flat.id(), code, wrong.code.replace('-', ""), mistyped];
     let short = ids.each_ref().map(|id| &id[..9.min(id.len())]);
     let words = [
-        "living_room", "cellar", "front_door", "line_1", "same words", "friendly_name", "piano", "Villa", "Margherita",
-        "Giovanni", "input_text", "sensor.", "state", "brightness", "set-by", "unlocked", "bright-and",
+        "living_room",
+        "cellar",
+        "front_door",
+        "line_1",
+        "same words",
+        "friendly_name",
+        "piano",
+        "Villa",
+        "Margherita",
+        "Giovanni",
+        "input_text",
+        "sensor.",
+        "state",
+        "brightness",
+        "set-by",
+        "unlocked",
+        "bright-and",
     ];
     assert_eq!(found(&bytes, &[&words[..], &short[..]].concat()), Vec::<&str>::new());
 }
@@ -66,5 +86,8 @@ fn shared_key_is_not_on_the_line() {
     flat.sees("input_boolean.guest", "arrived");
     let bytes = tap.bytes();
     assert!(bytes.len() > 2_000, "only {} bytes passed the tap", bytes.len());
-    assert_eq!(found(&bytes, &[key, "horse", "input_boolean", "guest", "arrived", "joint"]), Vec::<&str>::new());
+    assert_eq!(
+        found(&bytes, &[key, "horse", "input_boolean", "guest", "arrived", "joint"]),
+        Vec::<&str>::new()
+    );
 }

@@ -5,7 +5,7 @@
 
 use crosshome_core::{EntityId, EntityKey, HomeId, Space};
 
-use super::{Loop, pairing::introduction};
+use super::{Loop, pairing::is_name};
 use crate::node::{EntityRef, NodeError};
 
 /// The name of the joint space where a home's would stand.
@@ -32,7 +32,7 @@ impl Loop {
     /// Calls a peer by the name that it gives itself, where that can be shown and is nobody else's.
     pub(super) fn follow_name(&mut self, id: HomeId) {
         let greeting = self.peers.get(id).and_then(|peer| peer.link.as_ref()?.session.greeting());
-        let Some(greeting) = greeting.filter(|greeting| introduction(&greeting.name).is_ok()) else { return };
+        let Some(greeting) = greeting.filter(|greeting| is_name(&greeting.name)) else { return };
         let name = self.distinct_name(id, &greeting.name);
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.row.name != name) else { return };
         tracing::info!(peer = %id.short(), before = %peer.row.name, %name, "the peer has another name");

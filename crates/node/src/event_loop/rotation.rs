@@ -107,7 +107,7 @@ impl Loop {
         let (replica, bytes) = (&self.replica, statement.to_bytes().to_vec());
         if let Some(mut link) = peer.link.take() {
             link.session.rotate(bytes);
-            links::fill_last(&mut link, replica);
+            links::last_words(&mut link, replica);
         }
         self.reach(new.id());
         self.tell_peer(new.id());

@@ -89,7 +89,7 @@ impl Loop {
             .map(|(id, peer)| (id.to_string(), peer.name().to_owned(), peer.online(), peer.addresses()))
             .collect();
         let Some(discovery) = self.discovery.clone() else {
-            let seen = known.iter().map(|home| unseen(home)).collect();
+            let seen = known.iter().map(unseen).collect();
             return drop(reply.send(Ok(seen)));
         };
         tokio::spawn(async move {

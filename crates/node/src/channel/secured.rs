@@ -21,7 +21,10 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 
 use super::{ChannelError, Door, Phase, Pins, Traffic, metered::Metered, tls, websocket};
 use crate::{
-    defaults::{CONNECT_TIME, FAREWELL_TIME, HANDSHAKE_BYTES, HANDSHAKE_TIME, UPGRADE_BYTES, UPGRADE_TIME},
+    defaults::{
+        CONNECT_TIME, FAREWELL_TIME, HANDSHAKE_BYTES, HANDSHAKE_TIME, UNACKNOWLEDGED_TIME, UPGRADE_BYTES,
+        UPGRADE_TIME,
+    },
     identity::{Identity, PeerKey},
 };
 
@@ -293,6 +296,18 @@ async fn connect(address: &str, loopback_only: bool) -> Result<TcpStream, Channe
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = timeout(CONNECT_TIME, TcpStream::connect(address)).await??;
-    stream.set_nodelay(true)?; // a record is a whole burst already, waiting for more gains nothing
+    tune(&stream)?;
     Ok(stream)
+}
+
+/// Makes the system send at once, and give up soon what the other side does not acknowledge: left alone it waits twice
+/// as long after each try, and would notice a healed network as late after it as the outage was long.
+pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?; // a record is a whole burst already, waiting for more gains nothing
+    #[cfg(target_os = "linux")]
+    {
+        rustix::net::sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_TIME.as_millis() as u32)?;
+        rustix::net::sockopt::set_tcp_thin_linear_timeouts(stream, true)?;
+    }
+    Ok(())
 }

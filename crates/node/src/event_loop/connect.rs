@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Event, Loop, pairing::addresses_of, peers::Connector};
 use crate::{
     channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
-    defaults::{BACKOFF, DIAL_POLITELY},
+    defaults::{BACKOFF, DIAL_POLITELY, EAGER_TIME},
     discovery::{DiscoveryEvent, Sighting},
 };
 
@@ -125,15 +125,15 @@ struct Dial {
 impl Dial {
     async fn until_reached(mut self) {
         self.rest(self.pause).await;
-        let mut pause = BACKOFF.0;
+        let (mut pause, start) = (BACKOFF.0, Instant::now());
         loop {
             let begun = Instant::now();
             let addresses = self.addresses.borrow_and_update().clone();
             if self.try_all(&addresses).await {
                 return;
             }
-            let news = self.rest(jittered(pause)).await;
-            pause = if news { BACKOFF.0 } else { (pause * 2).min(BACKOFF.1) };
+            let eager = self.rest(jittered(pause)).await || start.elapsed() < EAGER_TIME;
+            pause = if eager { BACKOFF.0 } else { (pause * 2).min(BACKOFF.1) };
             // However much is announced, a home is not tried more than once a second.
             tokio::time::sleep(BACKOFF.0.saturating_sub(begun.elapsed())).await;
         }

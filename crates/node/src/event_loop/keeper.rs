@@ -202,6 +202,9 @@ impl Loop {
     /// Says goodbye, commits what is left and closes the store.
     pub(super) async fn farewell(mut self) {
         tracing::info!("stopping");
+        if let Some(listener) = &self.listener {
+            listener.close(); // a peer that comes back now would find a home that is leaving
+        }
         self.close_links().await;
         self.keeper.dirty.lazily = true;
         let _ = self.commit(&[Effect::Commit(Durability::Now)]).await;

@@ -29,7 +29,10 @@ use tokio::{
 use super::{Event, Loop, now_ms, peers::millis};
 use crate::{
     channel::{Frame, LinkReader, LinkWriter, Purpose, Secured},
-    defaults::{BURST, BURST_BYTES, EXPORTER_SYNC, FAREWELL_TIME, HELLO_TIME, SILENCE, STEADY},
+    defaults::{
+        BURST, BURST_BYTES, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME, MADE_AT_ONCE, SILENCE,
+        STEADY,
+    },
     views::Stamp,
 };
 
@@ -81,9 +84,10 @@ impl Loop {
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
         if let Some(old) = &peer.link {
-            // Of two links made at once the lesser id's stays; a second of the same kind is a reconnect.
+            // Of two links made at once the lesser id's stays; whoever comes later has lost the earlier one.
             let kept = if me < id { old.dialed } else { !old.dialed };
-            if kept && old.dialed != dialed.is_some() && !old.is_dead() {
+            let at_once = old.dialed != dialed.is_some() && old.opened.elapsed() < MADE_AT_ONCE;
+            if kept && at_once {
                 return;
             }
         }
@@ -243,6 +247,7 @@ impl Loop {
     }
 
     fn came_online(&mut self, id: HomeId) {
+        self.follow_name(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(link) = &mut peer.link else { return };
         let Some(greeting) = link.session.greeting() else { return };
@@ -385,8 +390,9 @@ fn proofs(key: &SharedKey, secured: &Secured, dialed: bool) -> Option<([u8; 32],
 }
 
 async fn read(mut reader: LinkReader, peer: HomeId, link: u64, post: mpsc::Sender<Event>) {
+    let mut most = 1; // the hello, or the proof ahead of it, is short; what follows need not be
     loop {
-        let event = match reader.recv(BURST).await {
+        let event = match reader.recv(most).await {
             Ok(frames) => Event::Received { peer, link, frames },
             Err(error) => Event::Lost { peer, link, reason: error.to_string() },
         };
@@ -394,6 +400,8 @@ async fn read(mut reader: LinkReader, peer: HomeId, link: u64, post: mpsc::Sende
         if post.send(event).await.is_err() || last {
             return;
         }
+        reader.set_limit(FRAME_BYTES);
+        most = BURST;
     }
 }
 

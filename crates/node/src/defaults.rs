@@ -333,3 +333,8 @@ pub const HISTORY_WAITING: usize = 10_000;
 pub const WAITING_SPARE: usize = 1024;
 /// Characters of a state shown to people who open the file; the record holds it all.
 pub const STATE_SHOWN: usize = 255;
+
+// ---- bridges ----
+
+/// How long the simulated house leaves a command to its dead device unanswered: longer than any command lives.
+pub const SILENT_DEVICE: Duration = Duration::from_secs(60);

@@ -182,7 +182,10 @@ impl Loop {
                 biased;
                 () = stop.cancelled() => break,
                 _ = beat.tick() => self.beat(),
-                _ = flush.tick() => self.keeper.flush_soon(),
+                _ = flush.tick() => {
+                    self.keeper.flush_soon();
+                    self.commands.expire(now_ms());
+                }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
                     if count == 0 {

@@ -178,7 +178,6 @@ impl Loop {
         for (id, number) in dead {
             self.link_down(id, number, "no sign of life".into());
         }
-        self.commands.expire(now);
         self.desk.tidy();
         self.mark_synced();
     }

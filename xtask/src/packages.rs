@@ -4,7 +4,7 @@
 //! programs that a Rust toolchain does not bring. Root on Debian gets them installed;
 //! everybody else is told what is missing and which tests are skipped for it.
 
-use std::{path::Path, process::Command};
+use std::{ffi::OsString, process::Command};
 
 use crate::command;
 
@@ -24,7 +24,7 @@ const NEEDS: [Need; 5] = [
 ];
 
 /// Places of programs that are not on everybody's `PATH`.
-const MORE_PLACES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+const MORE_PLACES: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Sees to it that the tests find what they need, and tells whether they may insist on it.
 ///
@@ -70,7 +70,7 @@ fn missing() -> Vec<&'static Need> {
 /// Tells whether this process may make network namespaces.
 fn namespaces() -> bool {
     let name = format!("xh-probe-{}", std::process::id());
-    let probe = |verb| Command::new("ip").args(["netns", verb, &name]).output();
+    let probe = |verb| Command::new("ip").args(["netns", verb, &name]).env("PATH", path()).output();
     let made = probe("add").is_ok_and(|output| output.status.success()) && probe("delete").is_ok();
     if !made {
         eprintln!(
@@ -81,10 +81,16 @@ fn namespaces() -> bool {
     made
 }
 
+/// Returns the `PATH` on which the tests find what they need.
+pub(crate) fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":");
+    path.push(MORE_PLACES);
+    path
+}
+
 fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places: Vec<_> = std::env::split_paths(&path).chain(MORE_PLACES.map(Into::into)).collect();
-    places.iter().any(|place| Path::new(place).join(program).is_file())
+    std::env::split_paths(&path()).any(|place| place.join(program).is_file())
 }
 
 fn is_root() -> bool {

@@ -88,7 +88,7 @@ impl<'a> Group<'a> {
 
     /// Tells whether both groups hold the same values.
     pub fn same_values(&self, other: &Group<'_>) -> bool {
-        self.fields == other.fields
+        self.fields == other.fields || self.fields().eq(other.fields())
     }
 
     fn decode(decoder: &mut Decoder<'a>, version: Dot) -> Result<Self, decode::Error> {
@@ -211,7 +211,9 @@ fn encode_dot(out: &mut Encoder<Vec<u8>>, dot: Dot, version: Dot) {
 fn decode_dot(decoder: &mut Decoder<'_>, version: Dot) -> Result<Dot, decode::Error> {
     let actor = match decoder.datatype()? {
         Type::Array => {
-            decoder.array()?;
+            if decoder.array()? != Some(3) {
+                return Err(decode::Error::message("a stamp with its actor has three parts"));
+            }
             let home =
                 decoder.bytes()?.try_into().map_err(|_| decode::Error::message("a home id has 32 bytes"))?;
             Actor { home: HomeId(home), incarnation: decoder.u32()? }

@@ -12,6 +12,11 @@ pub const MAX_SKEW_MS: u64 = 60_000;
 /// costs at most this much of a jump forward.
 pub const CLOCK_AHEAD_MS: u64 = 10_000;
 
+/// How many stamps the stored mark is ahead of a clock that itself is ahead of the wall clock.
+///
+/// One millisecond: 65,536 stamps, and little enough for a home that starts over and over.
+pub const CLOCK_ROOM: u64 = 1 << 16;
+
 /// Longest entity id in bytes: Home Assistant's own limit.
 pub const MAX_ENTITY_ID: usize = 255;
 
@@ -32,6 +37,9 @@ pub const MAX_NODES: usize = 4096;
 
 /// Most siblings an entity keeps: one per home that may write it, with room to spare.
 pub const MAX_SIBLINGS: usize = 64;
+
+/// Most bytes that the siblings of one entity may take together: with all else, they still fit a frame.
+pub const MAX_SIBLING_BYTES: usize = 8 * MAX_ENTITY;
 
 /// Most actors one version vector may name: restores make new ones, homes are few.
 pub const MAX_ACTORS: usize = 256;
@@ -61,6 +69,11 @@ pub const INTENT_TTL_MS: u64 = 30_000;
 
 /// The same for locks, alarms and garage doors: late is worse than never.
 pub const RISKY_INTENT_TTL_MS: u64 = 10_000;
+
+/// How many answers may wait for a slow peer before its link is left unread; at eight times as many the session ends.
+///
+/// A chunk of refused entities makes a few thousand answers at most.
+pub const MAX_ANSWERS: usize = 1_000;
 
 /// Most entities asked for in one message: with the longest ids it still fits a frame.
 pub const WANTED_AT_ONCE: usize = 1_000;

@@ -26,7 +26,7 @@ use crate::{HomeId, hlc::Hlc};
 pub struct Actor {
     /// The home.
     pub home: HomeId,
-    /// Counts the times the home could not prove that it goes on where it stopped.
+    /// Another random number each time the home cannot prove that it goes on where it stopped.
     pub incarnation: u32,
 }
 

@@ -20,9 +20,12 @@ pub mod json;
 pub mod pairing;
 pub mod record;
 pub mod replica;
+pub mod risk;
 pub mod seed;
 pub mod session;
 pub mod siblings;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod table;
 pub mod update;
 pub mod version;

@@ -13,25 +13,30 @@
 //! assert!(villa.find(&hall).is_some());
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::Body,
-    defaults::{MAX_ENTITIES_PER_PEER, MAX_SIBLINGS},
+    defaults::{CHUNK, MAX_ENTITIES_PER_PEER},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
     epoch::{Cursor, Epochs},
-    grant::{Admission, Grants, Right, Selector, Traits},
-    hlc::{Clock, Hlc, Skew},
+    grant::{Admission, Grants, Right, Traits},
+    hlc::{Clock, Hlc},
+    risk::is_risky,
     seed::Seed,
-    siblings::Siblings,
     table::{Class, Entity, Number, Table},
     update::{Update, UpdateError},
     version::{Cause, Version},
     view,
 };
+
+mod merge;
+mod rules;
+
+pub use merge::{Offered, Refusal};
 
 /// What distinguishes one replica from another at its start.
 #[derive(Clone, Debug)]
@@ -40,11 +45,13 @@ pub struct Options {
     pub seed: Seed,
     /// How many entities one peer may place here.
     pub quota: usize,
+    /// How long an offer may grow before the next begins, in bytes.
+    pub chunk: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: Seed::new([0; 16]), quota: MAX_ENTITIES_PER_PEER }
+        Self { seed: Seed::new([0; 16]), quota: MAX_ENTITIES_PER_PEER, chunk: CHUNK }
     }
 }
 
@@ -66,23 +73,10 @@ pub struct Replica {
     /// How far this home has followed each peer.
     pub cursors: BTreeMap<HomeId, Cursor>,
     gone: BTreeMap<HomeId, BTreeMap<EntityId, u64>>,
-}
-
-/// What a peer offers of one entity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offered {
-    /// Its name.
-    pub key: EntityKey,
-    /// Who may write it.
-    pub class: Class,
-    /// The sender's versions.
-    pub versions: Siblings,
-    /// The sender's place in its log.
-    pub sent_at: u64,
-    /// What this home may do with it.
-    pub right: Option<Right>,
-    /// Whether versions of the owner that the offer lacks are void: the owner does not know them (any more).
-    pub replace: bool,
+    /// The place in the log where rules last changed.
+    ruled: u64,
+    /// The peers that have followed this home to where it stands, since it started.
+    proven: BTreeSet<HomeId>,
 }
 
 impl Replica {
@@ -104,6 +98,8 @@ impl Replica {
             epochs: Epochs::default(),
             cursors: BTreeMap::new(),
             gone: BTreeMap::new(),
+            ruled: head,
+            proven: BTreeSet::new(),
         }
     }
 
@@ -131,8 +127,9 @@ impl Replica {
         now_ms: u64,
     ) -> Result<Vec<Effect>, WriteError> {
         update.check()?;
+        let class = if key.space == Space::Joint { Class::Document } else { class };
         let number = self.writable(key)?;
-        let dot = self.stamp(now_ms);
+        let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
         let base = siblings.map(view::shown).unwrap_or_default();
         let Some(body) = update.apply(key.id.domain(), &base, dot)? else { return Ok(Vec::new()) };
@@ -147,81 +144,11 @@ impl Replica {
     /// Refuses an entity that nobody has or this home may not write.
     pub fn delete(&mut self, key: &EntityKey, cause: Cause, now_ms: u64) -> Result<Vec<Effect>, WriteError> {
         let number = self.writable(key)?.ok_or(WriteError::NotFound)?;
-        let dot = self.stamp(now_ms);
-        Ok(self.write(number, None, dot, cause, now_ms))
-    }
-
-    /// Takes in what a peer offers of an entity.
-    ///
-    /// # Errors
-    ///
-    /// Refuses what the peer may not write, stamps from the future, and more than the peer's quota. What is
-    /// refused changes nothing.
-    pub fn merge(&mut self, peer: HomeId, offered: Offered, now_ms: u64) -> Result<Vec<Effect>, Refusal> {
-        let number = self.table.find(offered.key.space, &offered.key.id);
-        self.check(peer, number, &offered, now_ms)?;
-        let number =
-            number.unwrap_or_else(|| self.table.insert(Entity::new(offered.key.clone(), offered.class)));
-        let entity = self.table.get_mut(number).expect("it was found or just made");
-        let before =
-            (offered.replace && entity.key.space == Space::Home(peer)).then(|| entity.siblings.clone());
-        if before.is_some() {
-            let kept =
-                |version: &Version| version.dot.actor.home != peer || offered.versions.contains(version);
-            entity.siblings.retain(kept);
-        }
-        let mut changed = entity.right != offered.right && entity.key.space == Space::Home(peer);
-        if entity.key.space == Space::Home(peer) {
-            (entity.right, entity.sent_at, entity.class) = (offered.right, offered.sent_at, offered.class);
-        }
-        for version in offered.versions.iter() {
-            changed |= entity.siblings.insert(version.clone());
-        }
-        changed |= before.is_some_and(|before| before != entity.siblings);
-        if !changed {
-            return Ok(Vec::new());
-        }
-        let durability = durability(entity.class);
-        self.table.touch(number);
-        Ok(vec![Effect::Commit(durability), Effect::Changed(number)])
-    }
-
-    /// Forgets an entity of a peer that the peer has withdrawn.
-    pub fn withdraw(&mut self, peer: HomeId, id: &EntityId) -> Vec<Effect> {
-        let number = self.table.find(Space::Home(peer), id);
-        let removed = number.and_then(|number| self.table.remove(number));
-        removed
-            .map_or(Vec::new(), |entity| vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key)])
-    }
-
-    /// Forgets an own write to a peer's entity that the peer has refused, and tells whether there was one.
-    pub fn take_back(&mut self, number: Number) -> bool {
-        let me = self.me.home;
-        let Some(entity) = self.table.get_mut(number) else { return false };
-        let before = entity.siblings.len();
-        entity.siblings.retain(|version| version.dot.actor.home != me);
-        before > entity.siblings.len()
-    }
-
-    /// Sets a rule; what it withdraws from peers is remembered until they have acknowledged it.
-    pub fn grant(
-        &mut self,
-        peer: Option<HomeId>,
-        selector: Selector,
-        right: Option<Right>,
-        peers: &[HomeId],
-    ) -> Effect {
-        let before = self.admitted(peers);
-        let seq = self.table.advance();
-        self.grants.set(peer, selector, right, seq);
-        self.settle_grants(before, peers)
-    }
-
-    /// Removes a rule; what it withdraws from peers is remembered until they have acknowledged it.
-    pub fn revoke(&mut self, peer: Option<HomeId>, selector: &Selector, peers: &[HomeId]) -> Effect {
-        let before = self.admitted(peers);
-        self.grants.clear(peer, selector);
-        self.settle_grants(before, peers)
+        let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
+        let mut effects = self.write(number, None, dot, cause, now_ms);
+        // no report of a device brings a deletion back after a crash
+        effects[0] = Effect::Commit(Durability::Now);
+        Ok(effects)
     }
 
     /// Forgets a peer: its rules, its entities, and how far it was followed.
@@ -263,7 +190,12 @@ impl Replica {
 
     /// Takes a new incarnation, because dots of the present one may have been given to changes that this home lost.
     pub fn reincarnate(&mut self) {
-        self.me.incarnation += 1;
+        self.me = self.stranger();
+    }
+
+    /// Takes note that a peer has followed this home's log to a place that it really has.
+    pub fn prove(&mut self, peer: HomeId) {
+        self.proven.insert(peer);
     }
 
     /// Drops withdrawals that a peer has acknowledged up to a place in the log.
@@ -281,7 +213,7 @@ impl Replica {
 
     /// Returns the next stamp of this home.
     pub fn stamp(&mut self, now_ms: u64) -> Dot {
-        Dot { actor: self.me, hlc: self.clock.tick(now_ms) }
+        Dot { actor: self.me, hlc: self.clock.tick(now_ms, self.epochs.present()) }
     }
 
     /// Returns who this home is at present.
@@ -312,7 +244,18 @@ impl Replica {
     /// Returns what a peer may do with an entity of this home.
     pub fn admits(&self, peer: HomeId, entity: &Entity) -> Option<Admission> {
         static NOWHERE: Traits = Traits { area: None, labels: Vec::new() };
-        self.grants.admits(peer, &entity.key.id, self.traits.get(&entity.key.id).unwrap_or(&NOWHERE))
+        let traits = self.traits.get(&entity.key.id).unwrap_or(&NOWHERE);
+        self.grants.admits(peer, &entity.key.id, traits, || is_risky(entity))
+    }
+
+    /// Returns what distinguishes this replica from others.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Returns the place in the log where rules last changed.
+    pub fn ruled(&self) -> u64 {
+        self.ruled
     }
 
     /// Returns what was withdrawn from a peer and not acknowledged, with its place in the log.
@@ -357,6 +300,26 @@ impl Replica {
         vec![Effect::Commit(durability), Effect::Changed(number)]
     }
 
+    /// Returns the incarnation that writes in a space.
+    ///
+    /// A home may have been restored from a backup without knowing. Then the owner of a document may hold a change
+    /// of this home that this home has lost, and a later one by the same actor would silently replace it. So what
+    /// is written to others before they have proven this home's past is written by a new incarnation.
+    fn writer(&self, space: Space) -> Actor {
+        let proven = match space {
+            Space::Joint => !self.proven.is_empty(),
+            Space::Home(home) => home == self.me.home || self.proven.contains(&home),
+        };
+        if proven || self.stored == Hlc::default() { self.me } else { self.stranger() }
+    }
+
+    /// Returns this home in an incarnation that nobody has met: random, as two clones must not take the same
+    /// one, and the same through one start, as a peer that lies may cost one at most.
+    fn stranger(&self) -> Actor {
+        let epoch = self.epochs.present();
+        Actor { incarnation: (epoch ^ (epoch >> 32)) as u32, ..self.me }
+    }
+
     /// Finds an entity that this home may write; nothing means that it may create it.
     fn writable(&self, key: &EntityKey) -> Result<Option<Number>, WriteError> {
         let number = self.table.find(key.space, &key.id);
@@ -370,77 +333,6 @@ impl Replica {
                 Some(_) => Ok(number),
             },
         }
-    }
-
-    fn check(
-        &mut self,
-        peer: HomeId,
-        number: Option<Number>,
-        offered: &Offered,
-        now_ms: u64,
-    ) -> Result<(), Refusal> {
-        let entity = number.and_then(|number| self.table.get(number));
-        let space = offered.key.space;
-        if space == Space::Home(self.me.home) {
-            self.check_edit(peer, entity, offered)?;
-        }
-        if entity.is_none() && self.table.len(space) >= self.options.quota {
-            return Err(Refusal::Quota);
-        }
-        if entity.map_or(0, |entity| entity.siblings.len()) + offered.versions.len() > MAX_SIBLINGS {
-            return Err(Refusal::Quota);
-        }
-        for version in offered.versions.iter() {
-            self.clock.observe(version.dot.hlc, now_ms)?;
-            version.groups().try_for_each(|group| self.clock.observe(group.dot.hlc, now_ms))?;
-        }
-        Ok(())
-    }
-
-    /// Checks that a peer may write this, and claims to have seen only what it can have seen.
-    fn check_edit(&self, peer: HomeId, entity: Option<&Entity>, offered: &Offered) -> Result<(), Refusal> {
-        let entity = entity.ok_or(Refusal::Forbidden)?;
-        let right = self.admits(peer, entity).map(|admission| admission.right);
-        if entity.class == Class::Device || right < Some(Right::Edit) {
-            return Err(Refusal::Forbidden);
-        }
-        let honest = |dot: Dot| {
-            dot.actor.home == peer
-                || entity.siblings.has_seen(dot)
-                || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
-        };
-        let fresh = offered.versions.iter().filter(|version| !entity.siblings.has_seen(version.dot));
-        for version in fresh {
-            let seen = version.context.dots().chain(version.groups().map(|group| group.dot)).all(honest);
-            if version.dot.actor.home != peer || !seen {
-                return Err(Refusal::Forbidden);
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns what each peer sees at present.
-    fn admitted(&self, peers: &[HomeId]) -> Vec<(HomeId, Vec<EntityId>)> {
-        let own = Space::Home(self.me.home);
-        let seen_by = |peer| {
-            let admitted = self.table.in_space(own).filter(|(_, entity)| self.admits(peer, entity).is_some());
-            admitted.map(|(_, entity)| entity.key.id.clone()).collect()
-        };
-        peers.iter().map(|&peer| (peer, seen_by(peer))).collect()
-    }
-
-    /// Notes what peers saw before and no longer see, and forgets withdrawals that a rule has undone.
-    fn settle_grants(&mut self, before: Vec<(HomeId, Vec<EntityId>)>, peers: &[HomeId]) -> Effect {
-        let seq = self.table.advance();
-        let after = self.admitted(peers);
-        for ((peer, before), (_, mut after)) in before.into_iter().zip(after) {
-            after.sort_unstable();
-            let gone = self.gone.entry(peer).or_default();
-            gone.retain(|id, _| after.binary_search(id).is_err());
-            let lost = before.into_iter().filter(|id| after.binary_search(id).is_err());
-            gone.extend(lost.map(|id| (id, seq)));
-        }
-        Effect::Commit(Durability::Now)
     }
 }
 
@@ -467,19 +359,4 @@ pub enum WriteError {
     /// The update itself is not acceptable.
     #[error(transparent)]
     Update(#[from] UpdateError),
-}
-
-/// Why an offer of a peer is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The peer may not write this.
-    #[error("forbidden")]
-    Forbidden,
-    /// The peer has placed as much here as it may.
-    #[error("quota")]
-    Quota,
-    /// A stamp lies in this home's future.
-    #[error(transparent)]
-    Skew(#[from] Skew),
 }

@@ -11,20 +11,27 @@
 //! are merged. A session keeps per shared entity what the peer has of it, and
 //! nothing that grows with rates or outages.
 
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
 use subtle::ConstantTimeEq;
 
 use crate::{
     EntityKey, HomeId, Space,
-    defaults::WANTED_AT_ONCE,
+    defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
     effect::{Durability, Effect, Incident},
-    epoch::Resume,
+    epoch::{Cursor, Resume},
     hlc::Hlc,
     intent::{Intent, Outcome},
     replica::Replica,
-    wire::{Ack, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
+    wire::{
+        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, is_tagged, open, tag,
+    },
 };
 
+#[cfg(test)]
+mod hostile;
 mod incoming;
 mod outgoing;
 
@@ -37,9 +44,14 @@ pub struct Session {
     peer: HomeId,
     me: HomeId,
     joint: bool,
+    /// The lowest version that this peer may speak.
+    proto_low: u16,
     /// What a peer with the same shared key would say.
     proof: Option<[u8; 32]>,
     greeted: Option<Greeting>,
+    /// The hello as it is sent, and what marks the latest frame of this session, sent and received.
+    hello: Vec<u8>,
+    tags: (u16, u16),
     outgoing: Outgoing,
     incoming: Incoming,
     skew_ms: Option<i64>,
@@ -81,16 +93,20 @@ impl Session {
             name: me.name.into(),
             granted: replica.grants.latest(peer),
         };
-        let mut outgoing = Outgoing::default();
-        outgoing.say(Message::Hello(hello));
+        let (mut outgoing, hello) = (Outgoing::default(), Message::Hello(hello));
+        let encoded = hello.encode();
+        outgoing.say(hello);
         Self {
             peer,
             me: replica.actor().home,
             joint,
+            proto_low: PROTO.0.max(me.proto_low),
             proof: None,
             greeted: None,
+            hello: encoded,
+            tags: (0, 0),
             outgoing,
-            incoming: Incoming::default(),
+            incoming: Incoming::new(replica.options().seed),
             skew_ms: None,
         }
     }
@@ -103,11 +119,18 @@ impl Session {
 
     /// Returns the next frame to send, or nothing while there is nothing to say.
     pub fn offer(&mut self, replica: &Replica) -> Option<Vec<u8>> {
-        if let Some(message) = self.outgoing.next_message() {
-            return Some(message.encode());
+        // rules first: no offer may pass the place of a withdrawal that was not said
+        self.regrant(replica);
+        if let Some(message) = self.outgoing.next_message(self.greeted.is_some()) {
+            return Some(match message {
+                Message::Hello(_) => self.hello.clone(),
+                Message::Proof(_) | Message::Bye(_) => message.encode(),
+                _ => self.sealed(message.encode()),
+            });
         }
         self.greeted.as_ref()?;
-        self.outgoing.offer(replica, self.peer, self.joint)
+        let offer = self.outgoing.offer(replica, self.peer, self.joint)?;
+        Some(self.sealed(offer))
     }
 
     /// Takes in a frame from the peer.
@@ -124,7 +147,13 @@ impl Session {
         let (kind, _) = open(frame)?;
         if self.greeted.is_none() {
             return match Message::decode(frame)? {
-                Message::Hello(hello) => self.greet(replica, hello, now_ms),
+                Message::Hello(_) if frame.len() > MAX_HELLO => {
+                    Err(SessionError::Frame(FrameError::TooLong(frame.len())))
+                }
+                Message::Hello(hello) => {
+                    self.tags = (session_tag(&self.hello, frame), session_tag(frame, &self.hello));
+                    self.greet(replica, hello, now_ms)
+                }
                 Message::Bye(reason) => Err(SessionError::Bye(reason)),
                 Message::Proof(proof) => {
                     self.joint |= self.proof.is_some_and(|expected| bool::from(expected.ct_eq(&proof)));
@@ -132,6 +161,15 @@ impl Session {
                 }
                 _ => Err(SessionError::Frame(FrameError::Kind)),
             };
+        }
+        if self.outgoing.waiting() >= 8 * MAX_ANSWERS {
+            return Err(SessionError::Unread);
+        }
+        if kind != BYE {
+            self.tags.1 = self.tags.1.wrapping_add(1);
+            if !is_tagged(frame, self.tags.1) {
+                return Err(SessionError::Frame(FrameError::Session));
+            }
         }
         if kind == OFFER {
             let taken = self.incoming.take(frame, replica, (self.peer, self.me, self.joint), now_ms)?;
@@ -146,12 +184,14 @@ impl Session {
 
     /// Tells the peer that what it sent is durable here.
     pub fn committed(&mut self, replica: &Replica) {
-        self.stored(replica.cursors.get(&self.peer).map_or(0, |cursor| cursor.seq()));
+        if let Some(cursor) = replica.cursors.get(&self.peer) {
+            self.stored(cursor);
+        }
     }
 
-    /// Tells the peer that what it sent is durable here up to a place in its log.
-    pub fn stored(&mut self, seq: u64) {
-        if self.incoming.acknowledge(seq) {
+    /// Tells the peer that what it sent is durable here up to where this cursor stood.
+    pub fn stored(&mut self, cursor: &Cursor) {
+        if let Some(seq) = self.incoming.acknowledge(cursor) {
             self.outgoing.say(Message::Ack(Ack { seq }));
         }
     }
@@ -190,7 +230,7 @@ impl Session {
         self.outgoing.close(reason);
     }
 
-    /// Makes the session look at the grants again, for they have changed.
+    /// Queues what rules have changed for the peer; [`Session::offer`] does so by itself.
     pub fn regrant(&mut self, replica: &Replica) {
         if self.greeted.is_some() {
             self.outgoing.regrant(replica, self.peer);
@@ -205,6 +245,11 @@ impl Session {
     /// Tells whether the peer has proven the shared key.
     pub fn joint(&self) -> bool {
         self.joint
+    }
+
+    /// Tells whether so many answers wait to be sent that the link should not be read for a while.
+    pub fn is_congested(&self) -> bool {
+        self.outgoing.waiting() >= MAX_ANSWERS
     }
 
     /// Tells whether nothing waits to be sent and the peer has said how far it got.
@@ -222,8 +267,21 @@ impl Session {
         self.skew_ms
     }
 
+    /// Returns how many items the session remembers: bounded by what is shared, whatever comes and however fast.
+    #[cfg(feature = "sim")]
+    pub fn weight(&self) -> usize {
+        self.outgoing.weight() + self.incoming.weight()
+    }
+
+    /// Marks a frame as the next of this session.
+    fn sealed(&mut self, frame: Vec<u8>) -> Vec<u8> {
+        self.tags.0 = self.tags.0.wrapping_add(1);
+        tag(frame, self.tags.0)
+    }
+
     /// Asks for entities of the peer's space in full, a bounded number at a time.
     fn ask_for(&mut self, ids: Vec<String>, after: Option<u64>) {
+        self.incoming.ask(&ids);
         for chunk in ids.chunks(WANTED_AT_ONCE) {
             self.outgoing.say(Message::Want(Want { ids: chunk.to_vec(), ..Want::default() }));
         }
@@ -239,19 +297,25 @@ impl Session {
         now_ms: u64,
     ) -> Result<Vec<Effect>, SessionError> {
         let proto = hello.proto_high.min(PROTO.1);
-        if proto < hello.proto_low || proto < PROTO.0 {
+        if proto < hello.proto_low || proto < self.proto_low {
             self.close(Reason::Version);
             return Err(SessionError::Version(hello.proto_low, hello.proto_high));
         }
         self.skew_ms = Some(hello.clock.ms() as i64 - now_ms as i64);
         let mut effects = Vec::new();
-        let resume = replica.epochs.resume(&hello.cursor, replica.table().head());
-        if let Resume::Fork(_) = resume {
+        let mut resume = replica.epochs.resume(&hello.cursor, replica.table().head());
+        if let Resume::From(_) = resume {
+            replica.prove(self.peer);
+        } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
                 replica.reincarnate();
                 effects.insert(0, Effect::Commit(Durability::Now));
             }
+        }
+        if !replica.cursors.contains_key(&self.peer) && !hello.cursor.trail.is_empty() {
+            // the peer remembers a pairing that this home has forgotten, and all that it saw then
+            resume = Resume::Fork(0);
         }
         self.outgoing.resume(replica, self.peer, self.joint, &hello.cursor, resume);
         self.incoming.open(&hello);
@@ -267,7 +331,7 @@ impl Session {
     ) -> Result<Vec<Effect>, SessionError> {
         let peer = self.peer;
         match message {
-            Message::Want(want) => self.outgoing.resend(replica, peer, self.joint, &want),
+            Message::Want(want) => self.outgoing.resend(replica, (peer, self.joint), &want, now_ms),
             Message::Ack(ack) => {
                 self.outgoing.acknowledged(ack.seq, replica);
                 replica.acknowledge(peer, ack.seq);
@@ -281,11 +345,15 @@ impl Session {
                 }
             }
             Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
-            Message::Refused(refused) => return Ok(self.outgoing.refused(replica, peer, refused)),
+            Message::Refused(refused) => {
+                let (effects, again) = self.outgoing.refused(replica, peer, refused);
+                self.ask_for(again, None);
+                return Ok(effects);
+            }
             Message::Intent(intent) => return Ok(vec![Effect::Perform { peer, intent }]),
             Message::Outcome(outcome) => return Ok(vec![Effect::Settled { peer, outcome }]),
             Message::Rotation(statement) => return Ok(vec![Effect::Rotated { peer, statement }]),
-            Message::Gone(gone) => return Ok(self.incoming.withdraw(replica, peer, &gone)),
+            Message::Gone(gone) => return self.incoming.withdraw(replica, peer, &gone),
             Message::Forked(fork) => self.ask_for(incoming::held_after(replica, peer, fork.seq), None),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),
             Message::Hello(_) | Message::Proof(_) => return Err(SessionError::Frame(FrameError::Kind)),
@@ -304,6 +372,14 @@ fn made_by(dot: Dot, home: HomeId) -> bool {
     dot.actor.home == home
 }
 
+/// Returns where the tags of one direction begin: no two sessions have the same two hellos.
+fn session_tag(from: &[u8], to: &[u8]) -> u16 {
+    let mut hasher = SipHasher13::new_with_key(b"crosshome frames");
+    hasher.write(from);
+    hasher.write(to);
+    hasher.finish() as u16
+}
+
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -317,6 +393,9 @@ pub enum SessionError {
     /// The peer's clock or log moved further in one step than it can.
     #[error("the peer's log jumped by more than a session can hold")]
     Jump,
+    /// The peer asks on and on and does not read the answers.
+    #[error("the peer does not read what it asked for")]
+    Unread,
     /// The peer said goodbye.
     #[error("the peer said goodbye: {0:?}")]
     Bye(Reason),

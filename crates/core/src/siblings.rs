@@ -81,6 +81,15 @@ impl std::ops::Deref for Siblings {
     }
 }
 
+impl IntoIterator for Siblings {
+    type Item = Version;
+    type IntoIter = smallvec::IntoIter<[Version; 1]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl FromIterator<Version> for Siblings {
     fn from_iter<I: IntoIterator<Item = Version>>(versions: I) -> Self {
         let mut siblings = Self::default();

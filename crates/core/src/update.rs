@@ -77,6 +77,8 @@ impl Update {
     pub fn apply(&self, domain: &str, base: &[Group<'_>], dot: Dot) -> Result<Option<Body>, UpdateError> {
         let mut members = self.members(domain, base);
         members.sort_unstable();
+        // a peer's version may name a field in two groups, which this home's table brings together
+        members.dedup_by(|again, kept| (again.group, again.name) == (kept.group, kept.name));
         if members.len() > MAX_FIELDS {
             return Err(UpdateError::TooMany(members.len()));
         }

@@ -57,7 +57,7 @@ use rotation::Rotating;
 /// What happens to a home, other than requests of its callers.
 pub(crate) enum Event {
     /// Somebody with a proven key has come in by the listener.
-    Arrived(Arrival),
+    Arrived(Box<Arrival>),
     /// A peer was reached.
     Dialed { peer: HomeId, address: String, secured: Box<Secured> },
     /// A peer was not reached.
@@ -182,7 +182,10 @@ impl Loop {
                 biased;
                 () = stop.cancelled() => break,
                 _ = beat.tick() => self.beat(),
-                _ = flush.tick() => self.keeper.flush_soon(),
+                _ = flush.tick() => {
+                    self.keeper.flush_soon();
+                    self.commands.expire(now_ms());
+                }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
                     if count == 0 {
@@ -199,7 +202,7 @@ impl Loop {
     /// Lets the core decide what an event means.
     fn step(&mut self, event: Event) {
         match event {
-            Event::Arrived(arrival) => self.arrive(arrival),
+            Event::Arrived(arrival) => self.arrive(*arrival),
             Event::Dialed { peer, address, secured } => self.link_up(peer, *secured, Some(address)),
             Event::Unreachable { peer, address, reason } => self.not_reached(peer, address, reason),
             Event::Received { peer, link, frames } => self.receive(peer, link, &frames),

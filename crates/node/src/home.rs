@@ -175,7 +175,8 @@ async fn assemble(
     if config.sync.encryption.shared_key.is_some() {
         door.open();
     }
-    let endpoint = Endpoint::new(identity, pins.clone(), door.clone());
+    let loopback_only = !config.sync.encryption.enabled;
+    let endpoint = Endpoint::new(identity, pins.clone(), door.clone()).kept_to_loopback(loopback_only);
     let (post, events) = mpsc::channel(EVENTS_WAITING);
     let listener = listen(&config, &endpoint, &post)?.map(Arc::new);
     let sync_address = listener.as_ref().map(|listener| listener.address());
@@ -259,7 +260,9 @@ fn listen(
     let bind = SocketAddr::new(config.sync.bind, config.sync.port);
     if !config.sync.encryption.enabled {
         Listener::check_plain(bind)?;
-        tracing::warn!("sync.encryption.enabled is false: this home listens on loopback only");
+        tracing::warn!(
+            "sync.encryption.enabled is false: there is no unencrypted protocol, so this home keeps to this machine"
+        );
     }
     let (listener, arrivals) = Listener::open(bind, endpoint.clone())?;
     tokio::spawn(usher(arrivals, post.clone()));
@@ -269,7 +272,7 @@ fn listen(
 /// Leads those who come in to the loop.
 async fn usher(mut arrivals: mpsc::Receiver<Arrival>, post: mpsc::Sender<Event>) {
     while let Some(arrival) = arrivals.recv().await {
-        if post.send(Event::Arrived(arrival)).await.is_err() {
+        if post.send(Event::Arrived(Box::new(arrival))).await.is_err() {
             return;
         }
     }

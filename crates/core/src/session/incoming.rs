@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
-    defaults::{MAX_JUMP, RESYNC_PAUSE_MS},
+    defaults::{MAX_JUMP, RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     effect::{Durability, Effect, Incident},
+    epoch::Cursor,
     grant::Right,
     hlc::Hlc,
     replica::{Offered, Refusal, Replica},
@@ -22,13 +23,18 @@ use super::SessionError;
 #[derive(Debug)]
 pub(super) struct Incoming {
     epoch: u64,
+    head: u64,
     actors: Actors,
     names: HashMap<u32, Named, Seed>,
+    /// Whether the peer has named more than it may, and what followed was refused.
+    crowded: bool,
     /// The place in the peer's log that holds once nothing is awaited.
     reached: Option<(u64, bool)>,
     latest: Hlc,
     /// Numbers that were asked for in full.
     awaited: BTreeSet<u32>,
+    /// Ids of the peer's space that were asked for in full.
+    asked: BTreeSet<EntityId>,
     /// Numbers refused because of their stamps.
     skewed: BTreeSet<u32>,
     ended: bool,
@@ -52,15 +58,18 @@ pub(super) struct Taken {
     pub(super) replies: Vec<Message>,
 }
 
-impl Default for Incoming {
-    fn default() -> Self {
+impl Incoming {
+    pub(super) fn new(seed: Seed) -> Self {
         Self {
             epoch: 0,
+            head: 0,
             actors: Actors::default(),
-            names: HashMap::with_hasher(Seed::new([0; 16])),
+            names: HashMap::with_hasher(seed),
+            crowded: false,
             reached: None,
             latest: Hlc::default(),
             awaited: BTreeSet::new(),
+            asked: BTreeSet::new(),
             skewed: BTreeSet::new(),
             ended: false,
             acknowledged: 0,
@@ -68,11 +77,9 @@ impl Default for Incoming {
             resynced_ms: None,
         }
     }
-}
 
-impl Incoming {
     pub(super) fn open(&mut self, hello: &Hello) {
-        self.epoch = hello.epoch;
+        (self.epoch, self.head) = (hello.epoch, hello.head);
     }
 
     /// Takes in an offer.
@@ -86,12 +93,15 @@ impl Incoming {
         let offer = Offer::decode(frame, peer, me, &mut self.actors)?;
         let mut taken = Taken::default();
         let mut want = Want::default();
-        let sent_at = offer.seq.unwrap_or(u64::MAX);
+        let sent_at = offer.seq.map_or(u64::MAX, |seq| seq.max(offer.place));
         for item in offer.items {
             let number = item.number;
-            let named = self.name(&item)?;
+            let Some(named) = self.name(&item, replica)? else {
+                self.refuse(Refusal::Quota, (number, Hlc::default()), peer, now_ms, &mut taken);
+                continue;
+            };
             if named.key.space == Space::Joint && !joint {
-                taken.replies.push(refused(number, Why::Forbidden, now_ms));
+                self.refuse(Refusal::Forbidden, (number, Hlc::default()), peer, now_ms, &mut taken);
                 continue;
             }
             match complete(item.drafts, replica, &named.key) {
@@ -99,19 +109,26 @@ impl Incoming {
                 Some(versions) => {
                     self.awaited.remove(&number);
                     self.skewed.remove(&number);
+                    if item.replace && named.key.space == Space::Home(peer) {
+                        self.asked.remove(&named.key.id);
+                    }
                     let Named { key, class, right } = named;
+                    let theirs =
+                        versions.iter().map(|version| version.dot).filter(|dot| dot.actor.home == peer);
+                    let up_to = theirs.map(|dot| dot.hlc).max().unwrap_or_default();
                     let offered = Offered { key, class, versions, sent_at, right, replace: item.replace };
                     match replica.merge(peer, offered, now_ms) {
                         Ok(effects) => taken.effects.extend(effects),
-                        Err(refusal) => self.refuse(refusal, number, peer, now_ms, &mut taken),
+                        Err(refusal) => self.refuse(refusal, (number, up_to), peer, now_ms, &mut taken),
                     }
                 }
             }
         }
         self.awaited.extend(want.numbers.iter().copied());
-        if !want.numbers.is_empty() {
-            taken.replies.push(Message::Want(want));
-        }
+        let wants = want.numbers.chunks(WANTED_AT_ONCE);
+        taken.replies.extend(
+            wants.map(|numbers| Message::Want(Want { numbers: numbers.to_vec(), ..Want::default() })),
+        );
         self.latest = self.latest.max(offer.clock);
         self.reached = offer.seq.map(|seq| (seq, offer.end)).or(self.reached);
         self.ended = offer.end;
@@ -121,23 +138,44 @@ impl Incoming {
     }
 
     /// Forgets what the peer has withdrawn.
-    pub(super) fn withdraw(&mut self, replica: &mut Replica, peer: HomeId, gone: &Gone) -> Vec<Effect> {
-        let ids: Vec<EntityId> = gone.ids.iter().filter_map(|id| id.parse().ok()).collect();
+    pub(super) fn withdraw(
+        &mut self,
+        replica: &mut Replica,
+        peer: HomeId,
+        gone: &Gone,
+    ) -> Result<Vec<Effect>, SessionError> {
+        let ids: BTreeSet<EntityId> = gone.ids.iter().filter_map(|id| id.parse().ok()).collect();
         let mut effects: Vec<_> = ids.iter().flat_map(|id| replica.withdraw(peer, id)).collect();
+        self.asked.retain(|id| !ids.contains(id));
+        let withdrawn = |named: &Named| named.key.space == Space::Home(peer) && ids.contains(&named.key.id);
+        for waiting in [&mut self.awaited, &mut self.skewed] {
+            waiting.retain(|number| {
+                !gone.numbers.contains(number) && !self.names.get(number).is_some_and(withdrawn)
+            });
+        }
+        self.follow(replica, peer, &mut effects)?;
         order(&mut effects);
-        effects
+        Ok(effects)
     }
 
-    /// Tells whether there is something new to acknowledge up to a place, and takes note that it is.
-    pub(super) fn acknowledge(&mut self, seq: u64) -> bool {
-        let news = seq != self.acknowledged;
-        self.acknowledged = seq;
-        news
+    /// Takes note of ids that the peer is asked for; its place does not count before it has answered.
+    pub(super) fn ask(&mut self, ids: &[String]) {
+        self.asked.extend(ids.iter().filter_map(|id| id.parse().ok()));
     }
 
-    /// Returns what to ask for again because its stamps were from the future.
+    /// Returns the place to acknowledge, if it is a new one of the log that the peer has now.
+    pub(super) fn acknowledge(&mut self, cursor: &Cursor) -> Option<u64> {
+        let &(epoch, seq) = cursor.trail.last()?;
+        let news = epoch == self.epoch && seq != self.acknowledged;
+        news.then(|| {
+            self.acknowledged = seq;
+            seq
+        })
+    }
+
+    /// Returns what to ask for again because its stamps were from the future, a bounded number at a time.
     pub(super) fn ask_again(&self) -> Option<Want> {
-        let numbers: Vec<_> = self.skewed.iter().copied().collect();
+        let numbers: Vec<_> = self.skewed.iter().copied().take(WANTED_AT_ONCE).collect();
         (!numbers.is_empty()).then(|| Want { numbers, ..Want::default() })
     }
 
@@ -146,8 +184,7 @@ impl Incoming {
         let pair = |theirs: Option<Digest>, space| theirs.map(|theirs| (theirs, replica.digest_of(space)));
         let own = pair(ping.digest, Space::Home(peer)).filter(|(theirs, ours)| theirs != ours);
         let now = own.or_else(|| pair(ping.joint, Space::Joint).filter(|(theirs, ours)| theirs != ours));
-        let again =
-            now.is_some() && now == self.mismatch && self.awaited.is_empty() && self.skewed.is_empty();
+        let again = now.is_some() && now == self.mismatch && !self.waits();
         self.mismatch = now;
         let rested = self.resynced_ms.is_none_or(|at| now_ms.saturating_sub(at) >= RESYNC_PAUSE_MS);
         if again && rested {
@@ -158,20 +195,49 @@ impl Incoming {
 
     /// Tells whether the peer has said that it has nothing more, and nothing is awaited.
     pub(super) fn caught_up(&self) -> bool {
-        self.ended && self.awaited.is_empty()
+        self.ended && !self.waits()
     }
 
-    fn name(&mut self, item: &Item) -> Result<Named, FrameError> {
+    /// Tells whether something that the peer's place stands for has not arrived yet.
+    fn waits(&self) -> bool {
+        !(self.awaited.is_empty() && self.skewed.is_empty() && self.asked.is_empty())
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn weight(&self) -> usize {
+        self.names.len() + self.awaited.len() + self.skewed.len() + self.asked.len()
+    }
+
+    /// Returns what an item's number stands for; nothing when the peer has named more than it may.
+    fn name(&mut self, item: &Item, replica: &Replica) -> Result<Option<Named>, FrameError> {
         if let Some((space, id)) = &item.name {
+            let own = replica.table().len(Space::Home(replica.actor().home));
+            if self.names.len() >= own + 2 * replica.options().quota && !self.names.contains_key(&item.number)
+            {
+                self.crowded = true;
+                return Ok(None);
+            }
             let key = EntityKey { space: *space, id: id.clone() };
             self.names.insert(item.number, Named { key, class: item.class, right: item.right });
         }
-        let named = self.names.get_mut(&item.number).ok_or(FrameError::Kind)?;
-        named.right = item.right.or(named.right);
-        Ok(named.clone())
+        match self.names.get_mut(&item.number) {
+            Some(named) => {
+                named.right = item.right.or(named.right);
+                Ok(Some(named.clone()))
+            }
+            None if self.crowded => Ok(None),
+            None => Err(FrameError::Kind),
+        }
     }
 
-    fn refuse(&mut self, refusal: Refusal, number: u32, peer: HomeId, now_ms: u64, taken: &mut Taken) {
+    fn refuse(
+        &mut self,
+        refusal: Refusal,
+        (number, up_to): (u32, Hlc),
+        peer: HomeId,
+        now_ms: u64,
+        taken: &mut Taken,
+    ) {
         let (why, incident) = match refusal {
             Refusal::Forbidden => (Why::Forbidden, Incident::Forbidden),
             Refusal::Quota => (Why::Quota, Incident::Quota),
@@ -180,7 +246,8 @@ impl Incoming {
         if why == Why::Skew {
             self.skewed.insert(number);
         }
-        taken.replies.push(refused(number, why, now_ms));
+        let clock = Hlc::at(now_ms);
+        taken.replies.push(Message::Refused(Refused { number, why, clock, up_to }));
         taken.effects.push(Effect::Report { peer, incident });
     }
 
@@ -193,12 +260,13 @@ impl Incoming {
     ) -> Result<(), SessionError> {
         let cursor = replica.cursors.entry(peer).or_default();
         cursor.latest = cursor.latest.max(self.latest);
-        let Some((seq, end)) = self.reached.take_if(|_| self.awaited.is_empty() && self.skewed.is_empty())
-        else {
+        let waits = self.waits();
+        let Some((seq, end)) = self.reached.take_if(|_| !waits) else {
             return Ok(());
         };
         let known = cursor.trail.last().is_some_and(|last| last.0 == self.epoch);
-        if known && seq > cursor.seq().saturating_add(MAX_JUMP) {
+        let last = if known { cursor.seq() } else { self.head };
+        if seq > last.saturating_add(MAX_JUMP) {
             return Err(SessionError::Jump);
         }
         let mark = if end { self.latest } else { cursor.mark };
@@ -219,10 +287,6 @@ pub(super) fn held_after(replica: &Replica, peer: HomeId, seq: u64) -> Vec<Strin
 fn complete(drafts: Vec<Draft>, replica: &Replica, key: &EntityKey) -> Option<Siblings> {
     let known = replica.find(key).map(|entity| &entity.siblings[..]).unwrap_or_default();
     drafts.into_iter().map(|draft| draft.complete(known)).collect()
-}
-
-fn refused(number: u32, why: Why, now_ms: u64) -> Message {
-    Message::Refused(Refused { number, why, clock: Hlc::at(now_ms) })
 }
 
 /// Puts one commit, as urgent as the most urgent, in front.

@@ -1,12 +1,12 @@
 //! What goes to the peer: first messages, then what is new in the log, then what it still lacks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::made_by;
 use crate::{
     HomeId, Space,
     body::Group,
-    defaults::{CHUNK, WANTED_AT_ONCE},
+    defaults::{RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     effect::{Durability, Effect, Incident},
     epoch::{Cursor, Resume},
@@ -27,6 +27,10 @@ pub(super) struct Outgoing {
     position: u64,
     /// What the peer lacks from before `position`, in the order of its rank.
     backlog: VecDeque<Due>,
+    /// What stands in the backlog to be sent in full.
+    full: BTreeSet<Number>,
+    /// When everything was last sent in full because the peer asked.
+    resent_ms: Option<u64>,
     /// What the peer has of each entity, as far as this session knows.
     sent: HashMap<Number, Sent, Seed>,
     /// The peer has every change of ours up to this stamp in entities it saw before `since`.
@@ -65,6 +69,8 @@ impl Default for Outgoing {
             closed: false,
             position: 0,
             backlog: VecDeque::new(),
+            full: BTreeSet::new(),
+            resent_ms: None,
             sent: HashMap::with_hasher(Seed::new([0; 16])),
             mark: Hlc::default(),
             since: 0,
@@ -96,8 +102,11 @@ impl Outgoing {
         self.closed = true;
     }
 
-    pub(super) fn next_message(&mut self) -> Option<Message> {
-        self.messages.pop_front()
+    /// Returns the next message; before the peer's hello only those that open or end a session.
+    pub(super) fn next_message(&mut self, greeted: bool) -> Option<Message> {
+        let opens =
+            |message: &Message| matches!(message, Message::Hello(_) | Message::Proof(_) | Message::Bye(_));
+        self.messages.pop_front_if(|message| greeted || opens(message))
     }
 
     /// Starts from where the peer stands.
@@ -128,20 +137,23 @@ impl Outgoing {
         }
         backlog.sort_by_key(|due| due.rank);
         self.backlog = backlog.into();
-        self.granted = replica.grants.latest(peer);
+        self.granted = replica.ruled();
         if let Resume::Fork(seq) = resume {
             self.say(Message::Forked(Forked { seq }));
         }
         self.say_gone(replica, peer, from);
     }
 
-    /// Queues what the latest rules newly admit.
+    /// Queues what rules newly admit or withdraw, if any have changed.
     pub(super) fn regrant(&mut self, replica: &Replica, peer: HomeId) {
+        if replica.ruled() == self.granted {
+            return;
+        }
         let mut due: Vec<_> = newly_granted(replica, peer, self.granted).collect();
         due.sort_by_key(|due| due.rank);
         self.backlog.extend(due);
         self.say_gone(replica, peer, self.granted);
-        self.granted = replica.table().head();
+        self.granted = replica.ruled();
         self.ended = false;
     }
 
@@ -155,26 +167,42 @@ impl Outgoing {
             numbers.for_each(|number| {
                 self.sent.remove(&number);
             });
-            self.say(Message::Gone(Gone { ids: chunk.iter().map(ToString::to_string).collect() }));
+            let ids = chunk.iter().map(ToString::to_string).collect();
+            self.say(Message::Gone(Gone { ids, ..Gone::default() }));
         }
     }
 
     /// Queues what the peer asks for, in full.
-    pub(super) fn resend(&mut self, replica: &Replica, peer: HomeId, joint: bool, want: &Want) {
+    pub(super) fn resend(
+        &mut self,
+        replica: &Replica,
+        (peer, joint): (HomeId, bool),
+        want: &Want,
+        now_ms: u64,
+    ) {
         let (table, own) = (replica.table(), Space::Home(replica.actor().home));
         let shown = |number: &Number| {
             table.get(*number).is_some_and(|entity| visible(replica, peer, joint, entity).is_some())
         };
         let find = |id: &String| table.find(own, &id.parse().ok()?).filter(shown);
         let (known, unknown): (Vec<_>, Vec<_>) = want.ids.iter().partition(|id| find(id).is_some());
-        if !unknown.is_empty() {
-            self.say(Message::Gone(Gone { ids: unknown.into_iter().cloned().collect() }));
+        let numbers: Vec<_> = want.numbers.iter().copied().filter(|number| !shown(number)).collect();
+        if !unknown.is_empty() || !numbers.is_empty() {
+            self.say(Message::Gone(Gone { ids: unknown.into_iter().cloned().collect(), numbers }));
         }
-        let after = want.after.into_iter().flat_map(|seq| table.since(seq)).map(|(number, _)| number);
-        let wanted = known.into_iter().filter_map(find).chain(want.numbers.iter().copied()).chain(after);
-        for number in wanted.filter(shown) {
+        let rested = self.resent_ms.is_none_or(|at| now_ms.saturating_sub(at) >= RESYNC_PAUSE_MS / 2);
+        let after = want.after.filter(|_| rested);
+        if after.is_some() {
+            self.resent_ms = Some(now_ms);
+        }
+        let after = after.into_iter().flat_map(|seq| table.since(seq)).map(|(number, _)| number);
+        let wanted: BTreeSet<_> =
+            known.into_iter().filter_map(find).chain(want.numbers.iter().copied()).chain(after).collect();
+        for number in wanted.into_iter().filter(shown) {
             self.sent.remove(&number);
-            self.backlog.push_front(Due { rank: 0, number, full: true });
+            if self.full.insert(number) {
+                self.backlog.push_front(Due { rank: 0, number, full: true });
+            }
         }
         self.ended = false;
     }
@@ -185,20 +213,23 @@ impl Outgoing {
             return None;
         }
         let clock = replica.clock().last();
-        let mut out = OfferBuilder::new(clock);
-        let table = replica.table();
+        let mut out = OfferBuilder::new(clock, &mut self.actors);
+        let (table, chunk) = (replica.table(), replica.options().chunk);
         for (number, entity) in table.since(self.position) {
-            if out.len() >= CHUNK {
+            if out.len() >= chunk {
                 break;
             }
             self.push(replica, (peer, joint), number, entity, false, &mut out);
             self.position = entity.seq;
         }
-        if out.len() < CHUNK {
+        if out.len() < chunk {
             self.position = table.head();
         }
-        while out.len() < CHUNK {
+        while out.len() < chunk {
             let Some(due) = self.backlog.pop_front() else { break };
+            if due.full {
+                self.full.remove(&due.number);
+            }
             let Some(entity) = table.get(due.number) else { continue };
             let fresh = !due.full
                 && self.sent.get(&due.number).is_some_and(|sent| {
@@ -223,23 +254,30 @@ impl Outgoing {
         self.acknowledged = self.acknowledged.max(seq.min(replica.table().head()));
     }
 
-    /// Notes that the peer did not take an entity in.
-    pub(super) fn refused(&mut self, replica: &mut Replica, peer: HomeId, refused: Refused) -> Vec<Effect> {
-        let Some(sent) = self.sent.get_mut(&refused.number) else { return Vec::new() };
+    /// Notes that the peer did not take an entity in, and returns what to ask for instead.
+    pub(super) fn refused(
+        &mut self,
+        replica: &mut Replica,
+        peer: HomeId,
+        refused: Refused,
+    ) -> (Vec<Effect>, Vec<String>) {
+        let Some(sent) = self.sent.get_mut(&refused.number) else { return Default::default() };
         sent.refused = true;
         let incident = match refused.why {
-            Why::Skew => return vec![Effect::Report { peer, incident: Incident::ClockSkew }],
+            Why::Skew => Incident::ClockSkew,
             Why::Quota => Incident::Quota,
             Why::Forbidden => Incident::Forbidden,
         };
         let report = Effect::Report { peer, incident };
-        let Some(entity) = replica.table().get(refused.number) else { return vec![report] };
-        let id = entity.key.id.clone();
-        if entity.key.space != Space::Home(peer) || !replica.take_back(refused.number) {
-            return vec![report];
+        let entity = replica.table().get(refused.number);
+        let theirs = entity.filter(|entity| entity.key.space == Space::Home(peer));
+        let Some(id) = theirs.map(|entity| entity.key.id.to_string()) else {
+            return (vec![report], Vec::new());
+        };
+        if refused.why == Why::Skew || !replica.take_back(refused.number, refused.up_to) {
+            return (vec![report], Vec::new());
         }
-        self.say(Message::Want(Want { ids: vec![id.to_string()], ..Want::default() }));
-        vec![Effect::Commit(Durability::Now), Effect::Changed(refused.number), report]
+        (vec![Effect::Commit(Durability::Now), Effect::Changed(refused.number), report], vec![id])
     }
 
     /// Tells whether everything has been offered.
@@ -260,6 +298,16 @@ impl Outgoing {
         let refused = |number| self.sent.get(&number).is_some_and(|sent| sent.refused);
         let held = own.filter(|(number, entity)| replica.admits(peer, entity).is_some() && !refused(*number));
         held.map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+    }
+
+    /// Returns how many messages wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.messages.len()
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn weight(&self) -> usize {
+        self.messages.len() + self.backlog.len() + self.sent.len()
     }
 
     fn push(
@@ -316,6 +364,8 @@ struct Seen {
 fn visible(replica: &Replica, peer: HomeId, joint: bool, entity: &Entity) -> Option<Seen> {
     let me = replica.actor().home;
     match entity.key.space {
+        // nothing is known of it, until its owner is heard again
+        _ if entity.siblings.is_empty() => None,
         Space::Home(home) if home == me => {
             let admission = replica.admits(peer, entity)?;
             Some(Seen { right: Some(admission.right), since: admission.seq })

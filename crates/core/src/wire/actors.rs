@@ -4,14 +4,18 @@ use minicbor::{Decoder, Encoder, decode};
 
 use crate::{HomeId, body::certain, dot::Actor};
 
-/// Most actors one direction of a session may name.
-const MAX: usize = 4096;
+/// Most actors one direction of a session may name before it begins anew.
+const MAX: usize = 8192;
+
+/// From here on the next offer begins anew: the rest is more than one chunk and one entity can name.
+const CROWDED: usize = MAX / 2;
 
 /// Actors in the order in which they were first named.
 #[derive(Clone, Debug, Default)]
 pub struct Actors {
     known: Vec<Actor>,
     announced: usize,
+    renewed: bool,
 }
 
 impl Actors {
@@ -45,6 +49,21 @@ impl Actors {
             certain(parts.and_then(|out| out.u32(actor.incarnation)));
         }
         self.announced = self.known.len();
+    }
+
+    /// Tells whether the next offer should begin anew.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.known.len() > CROWDED
+    }
+
+    /// Forgets all actors; the next offer says so.
+    pub(crate) fn renew(&mut self) {
+        *self = Self { renewed: true, ..Self::default() };
+    }
+
+    /// Tells once that all actors were forgotten.
+    pub(crate) fn was_renewed(&mut self) -> bool {
+        std::mem::take(&mut self.renewed)
     }
 
     /// Tells whether there is something to announce.

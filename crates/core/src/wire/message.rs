@@ -6,7 +6,7 @@ use super::{Hello, version::length};
 use crate::{
     EntityId, HomeId,
     body::certain,
-    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME},
+    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME, WANTED_AT_ONCE},
     digest::Digest,
     dot::{Actor, Dot},
     hlc::Hlc,
@@ -16,6 +16,9 @@ use crate::{
 
 /// The kind of a frame that carries an offer.
 pub(crate) const OFFER: u8 = 1;
+
+/// The kind of a goodbye, which may come at any time.
+pub(crate) const BYE: u8 = 10;
 
 /// One message of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +56,10 @@ pub enum Message {
 #[cbor(map)]
 pub struct Want {
     /// Numbers that the other side has given in this session.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "few")]
     pub numbers: Vec<u32>,
     /// Ids in the other side's space.
-    #[n(1)]
+    #[cbor(n(1), decode_with = "few")]
     pub ids: Vec<String>,
     /// Everything after this place.
     #[n(2)]
@@ -68,8 +71,11 @@ pub struct Want {
 #[cbor(map)]
 pub struct Gone {
     /// Their ids.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "few")]
     pub ids: Vec<String>,
+    /// Numbers of this session that were asked for and stand for nothing that the receiver may have.
+    #[cbor(n(1), decode_with = "few")]
+    pub numbers: Vec<u32>,
 }
 
 /// Says where the sender's log forks from what the receiver has seen.
@@ -133,6 +139,9 @@ pub struct Refused {
     /// The sender's wall clock.
     #[n(2)]
     pub clock: Hlc,
+    /// The latest stamp of the other side's own versions among what was refused.
+    #[n(3)]
+    pub up_to: Hlc,
 }
 
 /// Why an offered entity was not taken in.
@@ -240,9 +249,29 @@ pub(crate) fn open(frame: &[u8]) -> Result<(u8, Decoder<'_>), FrameError> {
     }
     let mut decoder = Decoder::new(frame);
     match decoder.array()? {
-        Some(2) => Ok((decoder.u8()?, decoder)),
+        Some(2 | 3) => Ok((decoder.u8()?, decoder)),
         _ => Err(FrameError::Kind),
     }
+}
+
+/// Gives a frame its place in a session: `[kind, body]` becomes `[kind, body, tag]`.
+pub(crate) fn tag(mut frame: Vec<u8>, tag: u16) -> Vec<u8> {
+    frame[0] = 0x83;
+    frame.push(0x19);
+    frame.extend_from_slice(&tag.to_be_bytes());
+    frame
+}
+
+/// Tells whether a frame has this place in its session.
+pub(crate) fn is_tagged(frame: &[u8], tag: u16) -> bool {
+    let [high, low] = tag.to_be_bytes();
+    frame.first() == Some(&0x83) && frame.ends_with(&[0x19, high, low])
+}
+
+/// Reads a list of bounded length.
+fn few<'b, C, T: Decode<'b, C>>(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Vec<T>, decode::Error> {
+    let count = length(decoder.array()?, WANTED_AT_ONCE)?;
+    (0..count).map(|_| T::decode(decoder, context)).collect()
 }
 
 fn encode_dot(dot: Dot, out: &mut Encoder<Vec<u8>>) {
@@ -368,6 +397,9 @@ pub enum FrameError {
     /// The frame is no message, or not one that may come now.
     #[error("frame is no message that may come now")]
     Kind,
+    /// The frame belongs to another session, or to another place in this one.
+    #[error("frame belongs to another session or place")]
+    Session,
     /// The message is malformed.
     #[error("message is malformed: {0}")]
     Form(#[from] decode::Error),

@@ -2,7 +2,8 @@
 //!
 //! Body keys: 0 the sender's clock, 1 actors named for the first time, 2 items, 3 how far the
 //! receiver has got in the sender's log once it has taken this in, 4 whether that is the end of
-//! the log. Item keys: 0 number, 1 id, 2 space (0 the sender's, 1 the receiver's, 2 joint),
+//! the log, 5 the latest place of an item where it lies beyond that, 6 whether the numbers of actors
+//! begin anew; 6 stands first. Item keys: 0 number, 1 id, 2 space (0 the sender's, 1 the receiver's, 2 joint),
 //! 3 class, 4 right, 5 versions, 6 in full. Id, space, class and right stand where
 //! they are new to the session.
 
@@ -16,14 +17,15 @@ use super::{
 use crate::{
     EntityId, HomeId, Space,
     body::{Group, certain},
-    defaults::{MAX_FRAME, MAX_SIBLINGS},
+    defaults::MAX_SIBLINGS,
     grant::Right,
     hlc::Hlc,
     table::{Class, Entity},
 };
 
-/// Most items of one offer: no item is shorter than four bytes.
-const MAX_ITEMS: usize = MAX_FRAME / 4;
+/// Most items of one offer, and most versions in all: a chunk has room for half as many, and a decoded one is
+/// many times longer than its shortest encoding.
+const MAX_ITEMS: usize = 4096;
 
 /// A decoded offer.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Offer {
     pub seq: Option<u64>,
     /// Whether that is the end of the sender's log.
     pub end: bool,
+    /// The latest place of an entity in this offer, where it lies beyond `seq`.
+    pub place: u64,
 }
 
 /// One entity of an offer.
@@ -64,19 +68,28 @@ impl Offer {
     pub fn decode(frame: &[u8], sender: HomeId, me: HomeId, actors: &mut Actors) -> Result<Self, FrameError> {
         let (OFFER, mut decoder) = open(frame)? else { return Err(FrameError::Kind) };
         let keys = length(decoder.map()?, 64)?;
-        let mut offer = Self { clock: Hlc::default(), items: Vec::new(), seq: None, end: false };
+        let mut offer = Self { clock: Hlc::default(), items: Vec::new(), seq: None, end: false, place: 0 };
         for _ in 0..keys {
             match decoder.u32()? {
                 0 => offer.clock = Hlc(decoder.u64()?),
                 1 => actors.learn(&mut decoder)?,
                 2 => {
                     let count = length(decoder.array()?, MAX_ITEMS)?;
+                    let mut versions = 0;
                     for _ in 0..count {
-                        offer.items.push(Item::decode(&mut decoder, offer.clock, sender, me, actors)?);
+                        let item = Item::decode(&mut decoder, offer.clock, sender, me, actors)?;
+                        versions += item.drafts.len();
+                        if item.drafts.is_empty() || versions > MAX_ITEMS {
+                            return Err(FrameError::Kind);
+                        }
+                        offer.items.push(item);
                     }
                 }
                 3 => offer.seq = Some(decoder.u64()?),
                 4 => offer.end = decoder.bool()?,
+                5 => offer.place = decoder.u64()?,
+                6 if decoder.bool()? => actors.renew(),
+                6 => {}
                 _ => decoder.skip()?,
             }
         }
@@ -146,12 +159,16 @@ pub struct OfferBuilder {
     clock: Hlc,
     items: Encoder<Vec<u8>>,
     count: u64,
+    place: u64,
 }
 
 impl OfferBuilder {
     /// Returns an offer without items.
-    pub fn new(clock: Hlc) -> Self {
-        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0 }
+    pub fn new(clock: Hlc, actors: &mut Actors) -> Self {
+        if actors.is_crowded() {
+            actors.renew();
+        }
+        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0, place: 0 }
     }
 
     /// Adds an entity without the groups for which `has` is true.
@@ -197,6 +214,7 @@ impl OfferBuilder {
             certain(out.u8(6).and_then(|out| out.bool(true)));
         }
         self.count += 1;
+        self.place = self.place.max(entity.seq);
     }
 
     /// Returns how long the items are so far, in bytes.
@@ -212,8 +230,14 @@ impl OfferBuilder {
     /// Returns the frame.
     pub(crate) fn finish(self, actors: &mut Actors, seq: Option<u64>, end: bool) -> Vec<u8> {
         let mut out = Encoder::new(Vec::with_capacity(self.len() + 64));
-        let keys = 2 + u64::from(actors.has_news()) + u64::from(seq.is_some()) + u64::from(end);
+        let renewed = actors.was_renewed();
+        let beyond = seq.is_some_and(|seq| self.place > seq);
+        let keys = [actors.has_news(), seq.is_some(), end, beyond, renewed];
+        let keys = 2 + keys.into_iter().filter(|said| *said).count() as u64;
         certain(out.array(2).and_then(|out| out.u8(OFFER)).and_then(|out| out.map(keys)));
+        if renewed {
+            certain(out.u8(6).and_then(|out| out.bool(true)));
+        }
         certain(out.u8(0).and_then(|out| out.u64(self.clock.0)));
         if actors.has_news() {
             certain(out.u8(1));
@@ -226,6 +250,9 @@ impl OfferBuilder {
         }
         if end {
             certain(out.u8(4).and_then(|out| out.bool(true)));
+        }
+        if beyond {
+            certain(out.u8(5).and_then(|out| out.u64(self.place)));
         }
         out.into_writer()
     }

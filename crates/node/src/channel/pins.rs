@@ -61,6 +61,11 @@ impl Pins {
         self.lists().pinned.get(&key.id()) == Some(&key.spki())
     }
 
+    /// Tells whether a key of `id` is remembered.
+    pub fn knows(&self, id: &HomeId) -> bool {
+        self.lists().pinned.contains_key(id)
+    }
+
     /// Tells whether `id` was revoked and not paired again.
     pub fn is_denied(&self, id: &HomeId) -> bool {
         self.lists().denied.contains(id)

@@ -1,14 +1,14 @@
 //! Reaching peers: one task per peer that is not linked, awake when there is news of its addresses.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crosshome_core::HomeId;
+use crosshome_core::{HomeId, pairing::Method};
 use tokio::sync::{mpsc, watch};
 
-use super::{Event, Loop, peers::Connector};
+use super::{Event, Loop, pairing::addresses_of, peers::Connector};
 use crate::{
     channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
-    defaults::{BACKOFF, DIAL_POLITELY},
+    defaults::{BACKOFF, DIAL_POLITELY, EAGER_TIME},
     discovery::{DiscoveryEvent, Sighting},
 };
 
@@ -29,7 +29,8 @@ impl Loop {
                 }
             });
         }
-        self.desk.join_addresses(&self.endpoint);
+        let known: Vec<_> = self.peers.paired().flat_map(|(_, peer)| peer.row.addresses.clone()).collect();
+        self.desk.join_addresses(&self.endpoint, &known);
     }
 
     /// Tries to reach a peer until it is linked.
@@ -45,7 +46,7 @@ impl Loop {
             peer: id,
             addresses: watched,
             manual,
-            polite: self.me.id > id,
+            pause: first_pause(peer.failures, self.me.id > id),
             post: self.post.clone(),
         };
         let task = tokio::spawn(dial.until_reached()).abort_handle();
@@ -92,10 +93,13 @@ impl Loop {
             return;
         }
         if let Some(peer) = self.peers.get_mut(id) {
-            peer.seen = home.candidates.iter().map(ToString::to_string).collect();
-            return peer.announce_addresses();
+            peer.seen = addresses_of(home);
+            peer.announce_addresses();
         }
-        self.desk.join_home(id, home, &self.endpoint);
+        let joined = self.peers.get(id).is_some_and(|peer| peer.row.method == Method::SharedKey);
+        if !joined && !self.pins.is_denied(&id) {
+            self.desk.join_home(id, home, &self.endpoint, &self.pins);
+        }
     }
 
     /// Lets no flood of strangers push paired homes out of sight.
@@ -113,27 +117,25 @@ struct Dial {
     addresses: watch::Receiver<Vec<String>>,
     /// Addresses from the configuration, which may be anybody's.
     manual: Vec<String>,
-    /// Whether the other home dials first, so that both need not.
-    polite: bool,
+    /// How long to wait before the first try.
+    pause: Duration,
     post: mpsc::Sender<Event>,
 }
 
 impl Dial {
     async fn until_reached(mut self) {
-        let mut pause = BACKOFF.0;
-        if self.polite {
-            self.rest(DIAL_POLITELY).await;
-        }
+        self.rest(self.pause).await;
+        let (mut pause, start) = (BACKOFF.0, Instant::now());
         loop {
+            let begun = Instant::now();
             let addresses = self.addresses.borrow_and_update().clone();
             if self.try_all(&addresses).await {
                 return;
             }
-            if self.rest(jittered(pause)).await {
-                pause = BACKOFF.0;
-            } else {
-                pause = (pause * 2).min(BACKOFF.1);
-            }
+            let eager = self.rest(jittered(pause)).await || start.elapsed() < EAGER_TIME;
+            pause = if eager { BACKOFF.0 } else { (pause * 2).min(BACKOFF.1) };
+            // However much is announced, a home is not tried more than once a second.
+            tokio::time::sleep(BACKOFF.0.saturating_sub(begun.elapsed())).await;
         }
     }
 
@@ -169,6 +171,17 @@ impl Dial {
         let _ = self.post.send(event).await;
         Ok(())
     }
+}
+
+/// Returns how long to wait before the first try: not at all after a link that lasted, longer and longer after
+/// links that did not, and a moment in any case if the other home dials first.
+fn first_pause(failures: u32, polite: bool) -> Duration {
+    let pause = match failures {
+        0 => Duration::ZERO,
+        1 => BACKOFF.0,
+        more => BACKOFF.1.min(BACKOFF.0 * 2_u32.saturating_pow(more - 1)),
+    };
+    pause.max(if polite { DIAL_POLITELY } else { Duration::ZERO })
 }
 
 /// Returns between half and one and a half of a pause, so that homes do not knock in step.

@@ -39,6 +39,12 @@ impl Loop {
                 }
             })
         }));
+        findings.extend(self.desk.misfits().map(|address| {
+            warn(
+                format!("the home at {address} has another shared key and was not joined"),
+                "give both the same sync.encryption.shared_key, or pair them with a code",
+            )
+        }));
         if self.peers.paired().next().is_none() {
             findings.push(warn(
                 "no home is paired yet".into(),

@@ -8,6 +8,7 @@ use crosshome_core::{
     EntityKey, HomeId,
     defaults::CLOCK_AHEAD_MS,
     effect::{Durability, Effect},
+    epoch::Cursor,
     hlc::Hlc,
     replica::Replica,
 };
@@ -31,7 +32,7 @@ pub(crate) struct Stores {
 /// What came of writing a batch beside the loop.
 pub(crate) struct Written {
     head: u64,
-    cursors: Vec<(HomeId, u64)>,
+    cursors: Vec<(HomeId, Cursor)>,
     result: Result<(), StoreError>,
 }
 
@@ -112,7 +113,7 @@ impl Keeper {
     }
 
     /// Takes out all that the store lacks.
-    fn collect(&mut self, replica: &Replica, peers: Vec<PeerRow>) -> (Batch, Vec<(HomeId, u64)>) {
+    fn collect(&mut self, replica: &Replica, peers: Vec<PeerRow>) -> (Batch, Vec<(HomeId, Cursor)>) {
         let mut batch = std::mem::take(&mut self.waiting);
         let table = replica.table();
         let changed = table.since(self.handed);
@@ -127,7 +128,7 @@ impl Keeper {
         let cursors = replica.cursors.iter().filter(|_| dirty.cursors);
         batch.cursors.extend(cursors.map(|(&peer, cursor)| (peer, Some(cursor.clone()))));
         let reached =
-            batch.cursors.iter().filter_map(|(peer, cursor)| Some((*peer, cursor.as_ref()?.seq()))).collect();
+            batch.cursors.iter().filter_map(|(peer, cursor)| Some((*peer, cursor.clone()?))).collect();
         if dirty.grants {
             batch.grants = Some(replica.grants.iter().cloned().collect());
         }
@@ -201,6 +202,9 @@ impl Loop {
     /// Says goodbye, commits what is left and closes the store.
     pub(super) async fn farewell(mut self) {
         tracing::info!("stopping");
+        if let Some(listener) = &self.listener {
+            listener.close(); // a peer that comes back now would find a home that is leaving
+        }
         self.close_links().await;
         self.keeper.dirty.lazily = true;
         let _ = self.commit(&[Effect::Commit(Durability::Now)]).await;

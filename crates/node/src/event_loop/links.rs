@@ -15,9 +15,11 @@ use std::{
 use crosshome_core::{
     HomeId,
     effect::Incident,
+    epoch::Cursor,
     pairing::{Method, Role, SharedKey},
+    replica::Replica,
     session::{Introduction, Session, SessionError},
-    wire::{FrameError, Reason},
+    wire::Reason,
 };
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -27,7 +29,10 @@ use tokio::{
 use super::{Event, Loop, now_ms, peers::millis};
 use crate::{
     channel::{Frame, LinkReader, LinkWriter, Purpose, Secured},
-    defaults::{BURST, BURST_BYTES, EXPORTER_SYNC, FRAME_BYTES, HELLO_TIME, SILENCE},
+    defaults::{
+        BURST, BURST_BYTES, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME, MADE_AT_ONCE, SILENCE,
+        STEADY,
+    },
     views::Stamp,
 };
 
@@ -79,9 +84,10 @@ impl Loop {
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
         if let Some(old) = &peer.link {
-            // Of two links made at once the lesser id's stays; a second of the same kind is a reconnect.
+            // Of two links made at once the lesser id's stays; whoever comes later has lost the earlier one.
             let kept = if me < id { old.dialed } else { !old.dialed };
-            if kept && old.dialed != dialed.is_some() && !old.is_dead() {
+            let at_once = old.dialed != dialed.is_some() && old.opened.elapsed() < MADE_AT_ONCE;
+            if kept && at_once {
                 return;
             }
         }
@@ -145,7 +151,8 @@ impl Loop {
             return;
         }
         let was_online = peer.online();
-        peer.link = None;
+        let steady = peer.link.take().is_some_and(|link| was_online && link.opened.elapsed() >= STEADY);
+        peer.failures = if steady { 0 } else { peer.failures + 1 };
         peer.reason = Some(reason);
         if was_online {
             tracing::info!(peer = %id.short(), reason = peer.reason.as_deref(), "peer offline");
@@ -171,7 +178,6 @@ impl Loop {
         for (id, number) in dead {
             self.link_down(id, number, "no sign of life".into());
         }
-        self.commands.expire(now);
         self.desk.tidy();
         self.mark_synced();
     }
@@ -198,10 +204,10 @@ impl Loop {
     }
 
     /// Tells peers how much of what they sent is durable here.
-    pub(super) fn acknowledge(&mut self, cursors: &[(HomeId, u64)]) {
-        for &(id, seq) in cursors {
-            if let Some(link) = self.peers.get_mut(id).and_then(|peer| peer.link.as_mut()) {
-                link.session.stored(seq);
+    pub(super) fn acknowledge(&mut self, cursors: &[(HomeId, Cursor)]) {
+        for (id, cursor) in cursors {
+            if let Some(link) = self.peers.get_mut(*id).and_then(|peer| peer.link.as_mut()) {
+                link.session.stored(cursor);
             }
         }
     }
@@ -226,21 +232,21 @@ impl Loop {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
         };
-        let _ = tokio::time::timeout(crate::defaults::FAREWELL_TIME, written).await;
+        let _ = tokio::time::timeout(FAREWELL_TIME, written).await;
     }
 
     /// Closes a peer's link because it is forgotten.
     pub(super) fn drop_link(&mut self, id: HomeId, reason: Reason) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
-        if let Some(link) = &mut peer.link {
+        if let Some(mut link) = peer.link.take() {
             link.session.close(reason);
-            let _ = fill(link, &self.replica);
+            last_words(&mut link, &self.replica);
         }
-        peer.link = None;
     }
 
     fn came_online(&mut self, id: HomeId) {
+        self.follow_name(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(link) = &mut peer.link else { return };
         let Some(greeting) = link.session.greeting() else { return };
@@ -270,31 +276,37 @@ impl Loop {
     }
 
     fn end_link(&mut self, id: HomeId, number: u64, error: &SessionError) {
-        if let SessionError::Bye(Reason::Unpaired) = error {
-            tracing::warn!(peer = %id.short(), "the peer has forgotten this home");
+        if let SessionError::Bye(reason) = error {
+            return self.said_goodbye(id, number, *reason);
         }
+        tracing::warn!(peer = %id.short(), %error, "link closed");
         let reason = match error {
-            SessionError::Frame(FrameError::Form(_) | FrameError::Kind | FrameError::TooLong(_)) => {
-                Reason::Protocol
-            }
             SessionError::Version(..) => Reason::Version,
-            _ => Reason::Stopping,
-        };
-        let text = match error {
-            SessionError::Bye(Reason::Stopping) => "it was stopped".to_owned(),
-            SessionError::Bye(Reason::Unpaired) => {
-                "it has unpaired this home: pair again, or unpair it here".to_owned()
-            }
-            other => other.to_string(),
+            _ => Reason::Protocol,
         };
         if let Some(link) = self.peers.get_mut(id).and_then(|peer| peer.link.as_mut()) {
-            if !matches!(error, SessionError::Bye(_)) {
-                tracing::warn!(peer = %id.short(), %error, "link closed");
-                link.session.close(reason);
-                let _ = fill(link, &self.replica);
+            link.session.close(reason);
+            last_words(link, &self.replica);
+        }
+        self.link_down(id, number, error.to_string());
+    }
+
+    fn said_goodbye(&mut self, id: HomeId, number: u64, reason: Reason) {
+        let text = match reason {
+            Reason::Stopping => "it was stopped",
+            Reason::Unpaired => "it has unpaired this home: pair again, or unpair it here",
+            Reason::Version => "it speaks another version of the protocol: update the older of the two",
+            Reason::Protocol => "it did not understand this home: update the older of the two",
+            Reason::Cloned => "it has seen two homes with this home's key",
+            Reason::Superseded => "it uses another link",
+        };
+        self.link_down(id, number, text.into());
+        if reason == Reason::Unpaired {
+            tracing::warn!(peer = %id.short(), "the peer has unpaired this home");
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.connector = None; // it would only be turned away
             }
         }
-        self.link_down(id, number, text);
     }
 
     /// Takes note of when each peer was last in sync.
@@ -335,19 +347,14 @@ enum Full {
 }
 
 /// Hands one burst to the writer.
-fn fill(link: &mut Link, replica: &crosshome_core::replica::Replica) -> Result<(), Full> {
+fn fill(link: &mut Link, replica: &Replica) -> Result<(), Full> {
     let permit = match link.writer.try_reserve() {
         Ok(permit) => permit,
         Err(TrySendError::Closed(())) => return Err(Full::Gone),
         Err(TrySendError::Full(())) if link.starved.swap(true, Ordering::SeqCst) => return Err(Full::Waits),
         Err(TrySendError::Full(())) => return Err(Full::Again),
     };
-    let (mut burst, mut bytes) = (Vec::new(), 0);
-    while bytes < BURST_BYTES {
-        let Some(frame) = link.session.offer(replica) else { break };
-        bytes += frame.len();
-        burst.push(frame);
-    }
+    let burst = burst(&mut link.session, replica);
     if burst.is_empty() {
         return Err(Full::Waits);
     }
@@ -355,9 +362,23 @@ fn fill(link: &mut Link, replica: &crosshome_core::replica::Replica) -> Result<(
     Ok(())
 }
 
-/// Hands the last burst of a link to its writer, which closes the link when it has written it.
-pub(super) fn fill_last(link: &mut Link, replica: &crosshome_core::replica::Replica) {
-    let _ = fill(link, replica);
+/// Takes from a session what it has to say, up to a burst.
+fn burst(session: &mut Session, replica: &Replica) -> Vec<Vec<u8>> {
+    let (mut burst, mut bytes) = (Vec::new(), 0);
+    while bytes < BURST_BYTES {
+        let Some(frame) = session.offer(replica) else { break };
+        bytes += frame.len();
+        burst.push(frame);
+    }
+    burst
+}
+
+/// Hands the last words of a link to its writer, which closes the link when it has written them.
+pub(super) fn last_words(link: &mut Link, replica: &Replica) {
+    let (words, writer) = (burst(&mut link.session, replica), link.writer.clone());
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(FAREWELL_TIME, writer.send(words)).await;
+    });
 }
 
 /// Returns what this home says and what the peer would say to prove the shared key.

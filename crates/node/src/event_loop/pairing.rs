@@ -3,6 +3,10 @@
 //! A conversation has the secret only as a counted attempt of [`Windows`], and ends either with both
 //! homes stored and pinned or with nothing. What it leads to comes back to the loop as [`News`].
 
+mod conversation;
+mod stranger;
+mod typist;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -12,26 +16,24 @@ use std::{
 
 use crosshome_core::{
     HomeId,
-    defaults::{PAIRING_MESSAGE_MAX, PAIRING_WINDOW_MS},
+    defaults::PAIRING_WINDOW_MS,
     effect::{Durability, Effect},
-    pairing::{
-        self, Binding, Code, Invitation, Paired, PairingError, ProtocolRange, REFUSAL, Secret, SharedKey,
-        Showing, Step, Typing,
-    },
-    wire::PROTO,
+    pairing::{Code, CodeError, Invitation, Method, Paired, PairingError, Secret, SharedKey, Windows},
+    wire::{PROTO, Reason},
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use zeroize::Zeroizing;
 
+use self::{
+    conversation::random,
+    stranger::Stranger,
+    typist::{Candidate, Typist},
+};
 use super::{Event, Loop, Me, names::invalid, now_ms};
 use crate::{
-    channel::{ChannelError, Endpoint, LinkReader, LinkWriter, Secured, Target},
-    defaults::{
-        EXPORTER_PAIRING, JOIN_AGAIN, JOIN_POLITELY, PAIRING_CONVERSATIONS, PAIRING_STEP_TIME, VERSION,
-    },
+    channel::{Endpoint, Pins, Secured},
+    config::PeerAddress,
+    defaults::{JOIN_AGAIN, JOIN_POLITELY, MISFIT_SHOWN, MISFITS_KEPT, PAIRING_CONVERSATIONS},
     discovery::Sighting,
     identity::PeerKey,
     node::{NodeError, Reply, Secret as Typed},
@@ -50,9 +52,9 @@ pub(crate) enum News {
         reply: Option<Reply<PairedView>>,
     },
     /// Somebody tried here and failed.
-    Failed { error: PairingError },
+    Failed { address: SocketAddr, error: PairingError },
     /// This home tried somewhere and failed.
-    NotJoined { address: String, error: String },
+    NotJoined { address: String, error: NodeError },
 }
 
 /// Where strangers are dealt with.
@@ -64,14 +66,14 @@ pub(super) struct Desk {
     shared_key: Option<SharedKey>,
     shown: bool,
     started: Instant,
-    conversations: Arc<tokio::sync::Semaphore>,
+    conversations: Arc<Semaphore>,
     /// When each home was last asked to join by the shared key.
     joined: BTreeMap<HomeId, Instant>,
+    /// Where homes with another shared key are, and when that was last seen.
+    misfits: BTreeMap<String, Instant>,
     post: mpsc::Sender<Event>,
     manual: Vec<String>,
 }
-
-type Windows = pairing::Windows;
 
 impl Desk {
     pub(super) fn new(me: &Me, post: mpsc::Sender<Event>) -> Self {
@@ -88,8 +90,9 @@ impl Desk {
             shared_key,
             shown: false,
             started: Instant::now(),
-            conversations: Arc::new(tokio::sync::Semaphore::new(PAIRING_CONVERSATIONS)),
+            conversations: Arc::new(Semaphore::new(PAIRING_CONVERSATIONS)),
             joined: BTreeMap::new(),
+            misfits: BTreeMap::new(),
             post,
             manual: me.config.sync.peers.iter().map(ToString::to_string).collect(),
         }
@@ -104,28 +107,31 @@ impl Desk {
     }
 
     /// Takes note of a home in sight, and joins it if both may have one shared key.
-    pub(super) fn join_home(&mut self, id: HomeId, home: &Sighting, endpoint: &Endpoint) {
+    pub(super) fn join_home(&mut self, id: HomeId, home: &Sighting, endpoint: &Endpoint, pins: &Pins) {
         let recent = self.joined.get(&id).is_some_and(|at| at.elapsed() < JOIN_AGAIN);
         let Some(key) = self.shared_key.as_ref().filter(|_| !recent && self.joined.len() < 256) else {
             return;
         };
         self.joined.insert(id, Instant::now());
         let polite = if self.me > id { JOIN_POLITELY } else { Duration::ZERO };
-        let addresses = home.candidates.iter().map(ToString::to_string).collect();
-        let typist = self.typist(endpoint, key.secret(), addresses, Some(id));
+        let candidate = Candidate { id: Some(id), addresses: addresses_of(home) };
+        let (typist, pins, known) = (self.typist(endpoint, key.secret()), pins.clone(), pins.knows(&id));
         tokio::spawn(async move {
             tokio::time::sleep(polite).await;
-            typist.join().await;
+            if known || !pins.knows(&id) {
+                typist.join(&candidate).await;
+            }
         });
     }
 
     /// Joins homes at configured addresses by the shared key, however long it takes.
-    pub(super) fn join_addresses(&self, endpoint: &Endpoint) {
+    pub(super) fn join_addresses(&self, endpoint: &Endpoint, known: &[String]) {
         let Some(key) = &self.shared_key else { return };
-        for address in &self.manual {
-            let typist = self.typist(endpoint, key.secret(), vec![address.clone()], None);
+        for address in self.manual.iter().filter(|address| !known.contains(address)) {
+            let typist = self.typist(endpoint, key.secret());
+            let candidate = Candidate { id: None, addresses: vec![address.clone()] };
             tokio::spawn(async move {
-                while !typist.join().await {
+                while !typist.join(&candidate).await {
                     tokio::time::sleep(JOIN_AGAIN).await;
                 }
             });
@@ -135,27 +141,29 @@ impl Desk {
     /// Forgets what is long past.
     pub(super) fn tidy(&mut self) {
         self.joined.retain(|_, at| at.elapsed() < JOIN_AGAIN);
+        self.misfits.retain(|_, at| at.elapsed() < MISFIT_SHOWN);
         if self.shown && self.windows().shown(self.now_ms()).is_none() {
             self.shown = false;
         }
     }
 
-    fn typist(
-        &self,
-        endpoint: &Endpoint,
-        secret: Secret,
-        addresses: Vec<String>,
-        expected: Option<HomeId>,
-    ) -> Typist {
-        Typist {
-            endpoint: endpoint.clone(),
-            name: self.name.clone(),
-            me: self.me,
-            secret,
-            addresses,
-            expected,
-            post: self.post.clone(),
+    /// Returns where homes with another shared key are.
+    pub(super) fn misfits(&self) -> impl Iterator<Item = &str> {
+        self.misfits.keys().map(String::as_str)
+    }
+
+    /// Takes note of a home that has another shared key; the log tells each only once in a while.
+    fn meet_misfit(&mut self, address: String) {
+        if self.misfits.len() < MISFITS_KEPT || self.misfits.contains_key(&address) {
+            if self.misfits.insert(address.clone(), Instant::now()).is_none() {
+                tracing::warn!(%address, "a home there has another shared key: it does not join this one");
+            }
         }
+    }
+
+    fn typist(&self, endpoint: &Endpoint, secret: Secret) -> Typist {
+        let (endpoint, name) = (endpoint.clone(), self.name.clone());
+        Typist { endpoint, name, me: self.me, secret, post: self.post.clone() }
     }
 
     fn windows(&self) -> MutexGuard<'_, Windows> {
@@ -196,11 +204,11 @@ impl Loop {
     pub(super) fn pair_accept(&mut self, code: &Typed, with: Option<&str>, reply: Reply<PairedView>) {
         let secret = match Code::parse(code.reveal()) {
             Ok(code) => code.secret(),
-            Err(pairing::CodeError::CheckDigit) => return drop(reply.send(Err(NodeError::BadCode))),
+            Err(CodeError::CheckDigit) => return drop(reply.send(Err(NodeError::BadCode))),
             Err(error) => return drop(reply.send(Err(invalid(error)))),
         };
         match self.candidates(with) {
-            Ok(homes) => self.type_at(secret, homes, reply),
+            Ok(candidates) => self.type_at(secret, candidates, reply),
             Err(error) => drop(reply.send(Err(error))),
         }
     }
@@ -215,15 +223,10 @@ impl Loop {
             Err(error) => return drop(reply.send(Err(invalid(error)))),
         };
         let id = invitation.home();
-        let mut addresses: Vec<_> = self
-            .sightings()
-            .into_iter()
-            .filter(|home| home.id == id.to_string())
-            .flat_map(|home| home.candidates)
-            .map(|a| a.to_string())
-            .collect();
+        let seen = self.sightings().into_iter().find(|home| home.id == id.to_string());
+        let mut addresses = seen.as_ref().map(addresses_of).unwrap_or_default();
         addresses.extend(invitation.addresses().iter().map(ToString::to_string));
-        self.type_at(secret, vec![(Some(id), addresses)], reply);
+        self.type_at(secret, vec![Candidate { id: Some(id), addresses }], reply);
     }
 
     /// Lets a stranger try.
@@ -247,13 +250,18 @@ impl Loop {
             News::Paired { paired, key, address, stored, reply } => {
                 self.pin(*paired, key, address, stored, reply)
             }
-            News::Failed { error } => {
+            News::Failed { address, error: PairingError::WrongCode }
+                if !self.desk.shown && self.desk.shared_key.is_some() =>
+            {
+                self.desk.meet_misfit(address.ip().to_canonical().to_string())
+            }
+            News::Failed { address, error } => {
                 let tries_left = self
                     .desk
                     .windows()
                     .shown(self.desk.now_ms())
                     .map_or(0, |shown| shown.attempts_left as u8);
-                tracing::warn!(%error, tries_left, "somebody failed to pair");
+                tracing::warn!(%address, %error, tries_left, "somebody failed to pair");
                 if self.desk.shown {
                     let reason = error.to_string();
                     self.tell_pairing(views::PairingNews::Failed { reason, tries_left });
@@ -262,6 +270,7 @@ impl Loop {
                     }
                 }
             }
+            News::NotJoined { address, error: NodeError::WrongCode } => self.desk.meet_misfit(address),
             News::NotJoined { address, error } => {
                 tracing::debug!(%address, %error, "not joined by the shared key")
             }
@@ -320,7 +329,7 @@ impl Loop {
     pub(super) fn unpair(&mut self, name: &str) -> Result<views::HomeView, NodeError> {
         let id = self.peer_named(name)?;
         let view = views::HomeView { id: id.to_string(), name: self.home_name(id) };
-        self.drop_link(id, crosshome_core::wire::Reason::Unpaired);
+        self.drop_link(id, Reason::Unpaired);
         self.pins.deny(id);
         let effects = self.replica.forget(id);
         self.effects.extend(effects);
@@ -365,7 +374,7 @@ impl Loop {
     }
 
     fn close_window_used(&mut self, paired: &Paired, view: &PairedView) {
-        if paired.method != pairing::Method::SharedKey && self.desk.shown {
+        if paired.method != Method::SharedKey && self.desk.shown {
             self.close_window();
         }
         self.tell_pairing(views::PairingNews::Paired(view.clone()));
@@ -378,59 +387,33 @@ impl Loop {
     }
 
     /// Returns the homes that may show a code: the one named, or all that are in sight and not paired.
-    fn candidates(&self, with: Option<&str>) -> Result<Vec<(Option<HomeId>, Vec<String>)>, NodeError> {
-        let sightings = self.sightings();
-        let homes: Vec<_> = sightings
-            .iter()
-            .filter_map(|home| {
-                let addresses = home.candidates.iter().map(ToString::to_string).collect::<Vec<_>>();
-                Some((home.id.parse::<HomeId>().ok()?, home.home_name.clone(), addresses))
-            })
+    fn candidates(&self, with: Option<&str>) -> Result<Vec<Candidate>, NodeError> {
+        let seen: Vec<_> = self
+            .sightings()
+            .into_iter()
+            .filter_map(|home| Some((home.id.parse::<HomeId>().ok()?, home)))
             .collect();
+        let candidate =
+            |(id, home): &(HomeId, Sighting)| Candidate { id: Some(*id), addresses: addresses_of(home) };
         let Some(with) = with else {
-            let manual = self.me.config.sync.peers.iter().map(|address| (None, vec![address.to_string()]));
-            let strangers = homes.into_iter().filter(|(id, ..)| self.peers.get(*id).is_none());
-            let all: Vec<_> =
-                strangers.map(|(id, _, addresses)| (Some(id), addresses)).chain(manual).collect();
+            let manual = self.me.config.sync.peers.iter().map(|address| at_address(&address.to_string()));
+            let strangers = seen.iter().filter(|(id, _)| self.peers.get(*id).is_none()).map(candidate);
+            let all: Vec<_> = strangers.chain(manual).collect();
             return if all.is_empty() { Err(NodeError::PairingClosed) } else { Ok(all) };
         };
-        let named: Vec<_> = homes.iter().map(|(id, name, _)| (*id, name.clone())).collect();
+        let named: Vec<_> = seen.iter().map(|(id, home)| (*id, home.home_name.clone())).collect();
         match super::names::find(with, &named) {
-            Ok(id) => Ok(homes
-                .into_iter()
-                .filter(|home| home.0 == id)
-                .map(|(id, _, addresses)| (Some(id), addresses))
-                .collect()),
+            Ok(wanted) => Ok(seen.iter().filter(|(id, _)| *id == wanted).map(candidate).collect()),
             Err(NodeError::NotFound { .. }) if with.contains([':', '.']) => {
-                let address: crate::config::PeerAddress = with.parse().map_err(invalid)?;
-                Ok(vec![(None, vec![address.to_string()])])
+                let address: PeerAddress = with.parse().map_err(invalid)?;
+                Ok(vec![at_address(&address.to_string())])
             }
             Err(error) => Err(error),
         }
     }
 
-    fn type_at(&self, secret: Secret, homes: Vec<(Option<HomeId>, Vec<String>)>, reply: Reply<PairedView>) {
-        let mut typist = self.desk.typist(&self.endpoint, secret, Vec::new(), None);
-        tokio::spawn(async move {
-            let mut failure = NodeError::PairingClosed;
-            for (id, addresses) in homes {
-                (typist.expected, typist.addresses) = (id, addresses);
-                match typist.pair().await {
-                    Ok((paired, key, address, open)) => {
-                        let (stored, waits) = oneshot::channel();
-                        let paired = Box::new(paired);
-                        let news =
-                            News::Paired { paired, key, address: Some(address), stored, reply: Some(reply) };
-                        let _ = typist.post.send(Event::Pairing(news)).await;
-                        let _ = waits.await;
-                        open.1.close().await;
-                        return;
-                    }
-                    Err(error) => failure = error.worse_than(failure),
-                }
-            }
-            let _ = reply.send(Err(failure));
-        });
+    fn type_at(&self, secret: Secret, candidates: Vec<Candidate>, reply: Reply<PairedView>) {
+        tokio::spawn(self.desk.typist(&self.endpoint, secret).type_at(candidates, reply));
     }
 
     fn sightings(&self) -> Vec<Sighting> {
@@ -441,12 +424,12 @@ impl Loop {
     fn see_again(&mut self, id: HomeId) {
         let seen = self.sightings().into_iter().find(|home| home.id == id.to_string());
         if let (Some(home), Some(peer)) = (seen, self.peers.get_mut(id)) {
-            peer.seen = home.candidates.iter().map(ToString::to_string).collect();
+            peer.seen = addresses_of(&home);
         }
     }
 
     /// Returns a name that no other peer has: two homes may well both be called Home.
-    fn distinct_name(&self, id: HomeId, name: &str) -> String {
+    pub(super) fn distinct_name(&self, id: HomeId, name: &str) -> String {
         let taken = |name: &str| {
             let other = self
                 .peers
@@ -459,183 +442,16 @@ impl Loop {
     }
 }
 
-/// The side that was dialled.
-struct Stranger {
-    me: HomeId,
-    name: String,
-    windows: Arc<Mutex<Windows>>,
-    started: Instant,
-    post: mpsc::Sender<Event>,
+/// Returns where a home in sight may be reached, best first.
+pub(super) fn addresses_of(home: &Sighting) -> Vec<String> {
+    home.candidates.iter().map(ToString::to_string).collect()
 }
 
-impl Stranger {
-    async fn admit(self, secured: Secured, address: SocketAddr) {
-        let key = secured.peer();
-        let Ok(exporter) = secured.exporter(EXPORTER_PAIRING) else { return };
-        let binding = Binding { exporter, me: self.me, peer: key.id() };
-        let (mut reader, mut writer) = secured.into_link(None);
-        reader.set_limit(PAIRING_MESSAGE_MAX);
-        let Ok(mut showing) = introduction(&self.name)
-            .and_then(|me| Ok(Showing::new(binding, me, &*secret_random()?).map_err(invalid)?))
-        else {
-            return;
-        };
-        tracing::debug!(%address, "a stranger tries to pair");
-        loop {
-            let Some(message) = next(&mut reader).await else { return };
-            let step = {
-                let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-                showing.receive(&message, &mut windows, self.started.elapsed().as_millis() as u64)
-            };
-            match step {
-                Ok(Step::Send(answer)) => {
-                    if writer.send(&[answer]).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(Step::Paired { paired, send }) => {
-                    let (stored, waits) = oneshot::channel();
-                    let news = News::Paired { paired, key, address: None, stored, reply: None };
-                    let _ = self.post.send(Event::Pairing(news)).await;
-                    if waits.await.is_ok() {
-                        let _ = writer.send(send.as_slice()).await;
-                    }
-                    return writer.close().await;
-                }
-                Err(error) => {
-                    if !matches!(error, PairingError::Refused) {
-                        let _ = writer.send(&[REFUSAL]).await;
-                    }
-                    writer.close().await;
-                    return drop(self.post.send(Event::Pairing(News::Failed { error })).await);
-                }
-            }
-        }
-    }
+/// Tells whether a home may be called so.
+pub(super) fn is_name(name: &str) -> bool {
+    conversation::introduction(name).is_ok()
 }
 
-/// The side that dials and has the secret.
-struct Typist {
-    endpoint: Endpoint,
-    name: String,
-    me: HomeId,
-    secret: Secret,
-    addresses: Vec<String>,
-    expected: Option<HomeId>,
-    post: mpsc::Sender<Event>,
-}
-
-type Open = (LinkReader, LinkWriter);
-
-impl Typist {
-    /// Joins a home unattended and tells whether that is done.
-    async fn join(&self) -> bool {
-        match self.pair().await {
-            Ok((paired, key, address, mut open)) => {
-                let (stored, waits) = oneshot::channel();
-                let paired = Box::new(paired);
-                let news = News::Paired { paired, key, address: Some(address), stored, reply: None };
-                let _ = self.post.send(Event::Pairing(news)).await;
-                let _ = waits.await;
-                let _ = open.0.recv(1).await;
-                true
-            }
-            Err(error) => {
-                let news = News::NotJoined { address: self.addresses.join(", "), error: error.0.to_string() };
-                let _ = self.post.send(Event::Pairing(news)).await;
-                false
-            }
-        }
-    }
-
-    async fn pair(&self) -> Result<(Paired, PeerKey, String, Open), Failure> {
-        let mut failure = Failure(NodeError::PairingClosed);
-        for address in &self.addresses {
-            let target = Target::Pair(self.expected);
-            match self.endpoint.dial(address, target).await {
-                Ok(secured) => {
-                    let key = secured.peer();
-                    let (paired, open) = self.converse(secured).await?;
-                    return Ok((paired, key, address.clone(), open));
-                }
-                Err(error) => failure = Failure::dialing(address, &error),
-            }
-        }
-        Err(failure)
-    }
-
-    async fn converse(&self, secured: Secured) -> Result<(Paired, Open), Failure> {
-        let key = secured.peer();
-        let exporter = secured.exporter(EXPORTER_PAIRING).map_err(|error| Failure(invalid(error)))?;
-        let binding = Binding { exporter, me: self.me, peer: key.id() };
-        let me = introduction(&self.name).map_err(Failure)?;
-        let (mut typing, first) =
-            Typing::start(&self.secret, binding, me, &*secret_random().map_err(Failure)?)?;
-        let (mut reader, mut writer) = secured.into_link(None);
-        reader.set_limit(PAIRING_MESSAGE_MAX);
-        let mut message = first;
-        loop {
-            if writer.send(&[message]).await.is_err() {
-                return Err(Failure(NodeError::PairingClosed));
-            }
-            let Some(answer) = next(&mut reader).await else { return Err(Failure(NodeError::PairingClosed)) };
-            match typing.receive(&answer)? {
-                Step::Send(next) => message = next,
-                Step::Paired { paired, .. } => return Ok((*paired, (reader, writer))),
-            }
-        }
-    }
-}
-
-/// Why a home was not paired, for the one who typed.
-struct Failure(NodeError);
-
-impl From<PairingError> for Failure {
-    fn from(error: PairingError) -> Self {
-        Self(match error {
-            PairingError::WrongCode => NodeError::WrongCode,
-            PairingError::Refused => NodeError::PairingClosed,
-            other => invalid(other),
-        })
-    }
-}
-
-impl Failure {
-    fn dialing(address: &str, error: &ChannelError) -> Self {
-        Self(match error {
-            ChannelError::NotAdmitted | ChannelError::PairingClosed => NodeError::PairingClosed,
-            other => NodeError::Unreachable { home: address.into(), reason: other.to_string() },
-        })
-    }
-
-    /// Returns the failure that tells more: a wrong code over a closed window over an unreachable home.
-    fn worse_than(self, other: NodeError) -> NodeError {
-        match (&self.0, &other) {
-            (_, NodeError::WrongCode) => other,
-            (NodeError::PairingClosed, NodeError::Unreachable { .. }) => other,
-            _ => self.0,
-        }
-    }
-}
-
-async fn next(reader: &mut LinkReader) -> Option<Vec<u8>> {
-    let frames = timeout(PAIRING_STEP_TIME, reader.recv(1)).await.ok()?.ok()?;
-    frames.first().map(|frame| frame.to_vec())
-}
-
-fn introduction(name: &str) -> Result<pairing::Introduction, NodeError> {
-    let protocols = ProtocolRange::new(PROTO.0, PROTO.1).map_err(invalid)?;
-    pairing::Introduction::new(name, VERSION, protocols, &["sync", "encryption", "shared_entities"])
-        .map_err(invalid)
-}
-
-fn random<const N: usize>() -> Result<[u8; N], NodeError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|_| NodeError::Failed("the system gives no random numbers".into()))?;
-    Ok(bytes)
-}
-
-fn secret_random() -> Result<Zeroizing<[u8; 64]>, NodeError> {
-    random().map(Zeroizing::new)
+fn at_address(address: &str) -> Candidate {
+    Candidate { id: None, addresses: vec![address.to_owned()] }
 }

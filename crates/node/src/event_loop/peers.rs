@@ -27,6 +27,8 @@ pub(super) struct Peer {
     pub(super) seen: Vec<String>,
     pub(super) address: Option<String>,
     pub(super) reason: Option<String>,
+    /// Links in a row that did not last.
+    pub(super) failures: u32,
     pub(super) last_sync: Option<Stamp>,
     pub(super) rtt_ms: Option<f64>,
 }
@@ -69,11 +71,9 @@ impl Peers {
 
     /// Takes note of an answered ping, whose nonce is when it was sent.
     pub(super) fn echo(&mut self, id: HomeId, nonce: u64) {
-        if let Some(peer) = self.all.get_mut(&id) {
-            if let Some(link) = &mut peer.link {
-                peer.rtt_ms = link.echo(nonce).or(peer.rtt_ms);
-            }
-        }
+        let Some(peer) = self.all.get_mut(&id) else { return };
+        let rtt_ms = peer.link.as_mut().and_then(|link| link.echo(nonce));
+        peer.rtt_ms = rtt_ms.or(peer.rtt_ms);
     }
 
     pub(super) fn get(&self, id: HomeId) -> Option<&Peer> {
@@ -112,6 +112,7 @@ impl Peer {
             seen: Vec::new(),
             address: None,
             reason: None,
+            failures: 0,
             last_sync: None,
             rtt_ms: None,
         }

@@ -19,7 +19,7 @@ impl Loop {
             version: VERSION.into(),
             api: self.me.api.clone(),
             sync_port: self.me.sync_port,
-            encrypted: self.me.config.sync.encryption.enabled,
+            loopback_only: !self.me.config.sync.encryption.enabled,
             discovery: self.discovery.is_some(),
             peers: self.homes(),
             entities: self.counts(),
@@ -89,7 +89,7 @@ impl Loop {
             .map(|(id, peer)| (id.to_string(), peer.name().to_owned(), peer.online(), peer.addresses()))
             .collect();
         let Some(discovery) = self.discovery.clone() else {
-            let seen = known.iter().map(|home| unseen(home)).collect();
+            let seen = known.iter().map(unseen).collect();
             return drop(reply.send(Ok(seen)));
         };
         tokio::spawn(async move {

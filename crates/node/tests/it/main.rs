@@ -1,3 +1,4 @@
 //! Parts of the running home together, in one test binary.
 
 mod channel;
+mod homes;

@@ -1,0 +1,515 @@
+//! Homes on a virtual network and clock: a run is a seed.
+//!
+//! Real replicas and sessions exchange real frames; only the network, the clocks
+//! and the disks are made up, and they do what networks, clocks and disks do:
+//! delay, stall, cut, jump, and forget what was not flushed. A [`Plan`] says what
+//! may go wrong, [`run`] plays it, heals everything, and compares the homes. The
+//! same plan gives the same run, so a failure is a seed.
+//!
+//! ```
+//! use crosshome_core::sim::{Plan, run};
+//! let report = run(&Plan::of(7)).unwrap();
+//! assert!(report.frames > 0);
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use crate::{
+    EntityKey, HomeId, Space,
+    effect::{Durability, Effect, Incident},
+    replica::Replica,
+    session::{Session, SessionError},
+    wire::Reason,
+};
+
+mod checks;
+mod dice;
+mod disk;
+mod faults;
+mod home;
+mod network;
+
+use checks::{Checked, Ledger};
+pub use dice::Dice;
+pub use faults::{ALL, Fault};
+use home::{Home, Running};
+use network::Link;
+
+/// Where every run begins, in milliseconds since 1970.
+const START: u64 = 1_800_000_000_000;
+
+/// Most rounds of pump and deliver until a network without changes must be silent.
+const SILENT_AFTER: usize = 3_000;
+
+/// What a run does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed of everything that is left to chance.
+    pub seed: u64,
+    /// How many things happen before all is healed.
+    pub steps: usize,
+    /// What may go wrong.
+    pub faults: Vec<Fault>,
+    /// Steps in which nothing happens.
+    pub skipped: BTreeSet<usize>,
+    /// Whether to tell what happens.
+    pub traced: bool,
+}
+
+impl Plan {
+    /// Returns the plan of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let steps = 20 + dice.below(180);
+        let faults = ALL.iter().copied().filter(|_| dice.chance(60)).collect();
+        Self { seed, steps, faults, skipped: BTreeSet::new(), traced: false }
+    }
+}
+
+/// What a run cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Frames that were sent.
+    pub frames: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Writes that were made.
+    pub writes: usize,
+    /// The most that one session ever remembered, in items.
+    pub weight: usize,
+}
+
+/// An invariant was broken.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The plan that shows it.
+    pub plan: Plan,
+    /// What was found.
+    pub what: String,
+    /// What happened, where the plan was traced.
+    pub trace: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.what)?;
+        writeln!(f, "seed {} with {} steps and {:?}", self.plan.seed, self.plan.steps, self.plan.faults)?;
+        self.trace.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Plays a plan, heals, and compares the homes.
+///
+/// # Errors
+///
+/// Tells which invariant was broken.
+pub fn run(plan: &Plan) -> Result<Report, Failure> {
+    let mut world = World::new(plan);
+    let result = world.play();
+    result.map(|()| world.report).map_err(|what| Failure { plan: plan.clone(), what, trace: world.trace })
+}
+
+/// Returns a plan that fails too with as little happening as can be, and its trace.
+pub fn shrink(failure: Failure) -> Failure {
+    let mut best = failure;
+    for fault in best.plan.faults.clone() {
+        let faults = best.plan.faults.iter().copied().filter(|known| *known != fault).collect();
+        try_smaller(&mut best, |plan| plan.faults = faults);
+    }
+    let mut chunk = best.plan.steps / 2;
+    while chunk > 0 {
+        for from in (0..best.plan.steps).step_by(chunk) {
+            let to = best.plan.steps.min(from + chunk);
+            try_smaller(&mut best, |plan| plan.skipped.extend(from..to));
+        }
+        chunk /= 2;
+    }
+    let traced = Plan { traced: true, ..best.plan.clone() };
+    run(&traced).err().unwrap_or(best)
+}
+
+fn try_smaller(best: &mut Failure, change: impl FnOnce(&mut Plan)) {
+    let mut plan = best.plan.clone();
+    change(&mut plan);
+    if plan.skipped.len() > best.plan.skipped.len() || plan.faults.len() < best.plan.faults.len() {
+        if let Err(smaller) = run(&plan) {
+            *best = smaller;
+        }
+    }
+}
+
+/// Everything in a run.
+#[derive(Debug)]
+struct World {
+    plan: Plan,
+    dice: Dice,
+    time: u64,
+    homes: Vec<Home>,
+    joint: BTreeSet<usize>,
+    links: BTreeMap<(usize, usize), Link>,
+    ledger: Ledger,
+    /// Pairs whose wires carried frames of earlier sessions.
+    tampered: BTreeSet<(usize, usize)>,
+    past: Vec<faults::Past>,
+    trace: Vec<String>,
+    report: Report,
+}
+
+impl World {
+    fn new(plan: &Plan) -> Self {
+        let mut dice = Dice::new(plan.seed ^ 0x5eed);
+        let count = 2 + dice.below(4);
+        let mut homes: Vec<_> = (0..count).map(|at| Home::new(HomeId([at as u8 + 1; 32]))).collect();
+        let mut links = BTreeMap::new();
+        for a in 0..count {
+            for b in a + 1..count {
+                homes[a].paired.insert(b);
+                homes[b].paired.insert(a);
+                links.insert((a, b), Link::default());
+            }
+        }
+        let joint = if plan.faults.contains(&Fault::Joint) {
+            (0..count).filter(|_| dice.chance(70)).collect()
+        } else {
+            BTreeSet::new()
+        };
+        let mut world = Self {
+            plan: plan.clone(),
+            dice,
+            time: START,
+            homes,
+            joint,
+            links,
+            ledger: Ledger::new(count),
+            tampered: BTreeSet::new(),
+            past: Vec::new(),
+            trace: Vec::new(),
+            report: Report::default(),
+        };
+        (0..count).for_each(|at| world.start(at, false).expect("an empty disk holds nothing to lose"));
+        world
+    }
+
+    fn play(&mut self) -> Checked {
+        for step in 0..self.plan.steps {
+            // dice of its own for every step, so that leaving one out changes no other
+            self.dice = Dice::new(self.plan.seed.rotate_left(20) ^ step as u64);
+            self.time += 1 + self.dice.below(300) as u64;
+            if !self.plan.skipped.contains(&step) {
+                self.act()?;
+            }
+            self.dice = Dice::new(self.plan.seed.rotate_left(40) ^ step as u64);
+            self.turn()?;
+        }
+        self.heal()?;
+        self.settled()
+    }
+
+    /// Lets the network do what it does between two happenings.
+    fn turn(&mut self) -> Checked {
+        self.come_up()?;
+        self.pump()?;
+        self.deliver()?;
+        for at in 0..self.homes.len() {
+            if self.dice.chance(15) {
+                self.homes[at].flush();
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all faults, and waits until nobody has anything to say but that all is well.
+    fn heal(&mut self) -> Checked {
+        self.note(|_| "heal".into());
+        self.end_faults()?;
+        if !self
+            .plan
+            .faults
+            .iter()
+            .any(|fault| matches!(fault, Fault::Replays | Fault::Backups | Fault::Skew))
+        {
+            // I11: without heartbeats and in one exchange
+            self.silence()?;
+            self.settled().map_err(|what| format!("I11: {what}"))?;
+        }
+        for round in 0..16 {
+            self.time += 15_000;
+            let before = self.report.frames;
+            self.beat();
+            self.silence()?;
+            let most = 4 * self.links.len();
+            if round > 12 && self.report.frames - before > most {
+                return Err(format!("no rest: {} frames in a round", self.report.frames - before));
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries frames until there are none.
+    fn silence(&mut self) -> Checked {
+        for _ in 0..SILENT_AFTER {
+            self.time += 5;
+            let before = self.report.frames;
+            self.come_up()?;
+            self.pump()?;
+            let empty = |link: &Link| link.up && link.wires.iter().all(|wire| wire.frames.is_empty());
+            if self.report.frames == before && self.links.values().all(empty) {
+                return Ok(());
+            }
+            self.deliver()?;
+            self.homes.iter_mut().for_each(Home::flush);
+        }
+        Err("the network never falls silent".into())
+    }
+
+    /// Starts homes and links whose time has come.
+    fn come_up(&mut self) -> Checked {
+        for at in 0..self.homes.len() {
+            if self.homes[at].running.is_none() && self.homes[at].start_at <= self.time {
+                self.start(at, false)?;
+            }
+        }
+        let ready: Vec<_> = self.links.iter().filter(|(_, l)| !l.up && l.retry_at <= self.time).collect();
+        let ready: Vec<_> = ready.into_iter().map(|(pair, _)| *pair).collect();
+        ready.into_iter().for_each(|pair| self.connect(pair));
+        Ok(())
+    }
+
+    fn connect(&mut self, (a, b): (usize, usize)) {
+        let (pair, joint) = ((a, b), self.joint.contains(&a) && self.joint.contains(&b));
+        let paired = self.homes[a].paired.contains(&b) && self.homes[b].paired.contains(&a);
+        let ids = [self.homes[a].id, self.homes[b].id];
+        let time = self.time;
+        let [Some(first), Some(second)] =
+            self.homes.get_disjoint_mut([a, b]).expect("two homes").map(|home| {
+                let now = home.now(time);
+                home.running.as_mut().filter(|_| paired).map(|running| (running, now))
+            })
+        else {
+            return;
+        };
+        first.0.open(b, ids[1], joint, first.1);
+        second.0.open(a, ids[0], joint, second.1);
+        let dice = &mut self.dice;
+        let link = self.links.get_mut(&pair).expect("every pair has a link");
+        link.up = true;
+        for wire in &mut link.wires {
+            wire.window = 1 + dice.below(8);
+            wire.delay_ms = dice.below(60) as u64;
+        }
+        self.note(|_| format!("connect {a}-{b}"));
+    }
+
+    /// Lets every session say what there is room for.
+    fn pump(&mut self) -> Checked {
+        let pairs: Vec<_> = self.links.keys().copied().collect();
+        for (a, b) in pairs {
+            self.speak(a, b, 0)?;
+            self.speak(b, a, 1)?;
+        }
+        Ok(())
+    }
+
+    fn speak(&mut self, from: usize, to: usize, wire: usize) -> Checked {
+        let pair = (from.min(to), from.max(to));
+        let (joint, sender, receiver) =
+            (self.joint.contains(&from) && self.joint.contains(&to), self.homes[from].id, self.homes[to].id);
+        loop {
+            let link = self.links.get_mut(&pair).expect("every pair has a link");
+            if !link.up || link.wires[wire].frames.len() >= link.wires[wire].window {
+                return Ok(());
+            }
+            let home = &mut self.homes[from];
+            let now = home.now(self.time);
+            let Some(running) = &mut home.running else { return Ok(()) };
+            let Some(session) = running.sessions.get_mut(&to) else { return Ok(()) };
+            home.disk.keep_clock(&running.replica, now);
+            let Some(frame) = session.offer(&running.replica) else { return Ok(()) };
+            let (said, names) = link.wires[wire].read(&frame, sender, receiver);
+            for (space, id) in names {
+                let key = EntityKey { space, id };
+                may_leave(&running.replica, receiver, joint, &key)?;
+            }
+            let (weight, most) = (session.weight(), 16 + 4 * running.replica.table().iter().count());
+            if weight > most {
+                return Err(format!("I12: the session of {from} with {to} remembers {weight} items"));
+            }
+            self.report.weight = self.report.weight.max(weight);
+            self.report.frames += 1;
+            self.report.bytes += frame.len();
+            link.wires[wire].put(frame, self.time);
+            self.note(|_| format!("{from} to {to}: {said}"));
+        }
+    }
+
+    /// Delivers what has arrived.
+    fn deliver(&mut self) -> Checked {
+        let pairs: Vec<_> = self.links.keys().copied().collect();
+        for (a, b) in pairs {
+            for (wire, from, to) in [(0, a, b), (1, b, a)] {
+                while let Some(frame) = self.arrived((a, b), wire, to, from) {
+                    self.hear(to, from, &frame)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the next frame that has arrived, unless its receiver has too much to answer already.
+    fn arrived(&mut self, pair: (usize, usize), wire: usize, to: usize, from: usize) -> Option<Vec<u8>> {
+        let running = self.homes[to].running.as_ref()?;
+        if running.sessions.get(&from).is_some_and(Session::is_congested) {
+            return None;
+        }
+        self.links.get_mut(&pair)?.wires[wire].take(self.time)
+    }
+
+    fn hear(&mut self, at: usize, from: usize, frame: &[u8]) -> Checked {
+        let pair = (at.min(from), at.max(from));
+        let home = &mut self.homes[at];
+        let now = home.now(self.time);
+        let Some(running) = &mut home.running else { return Ok(()) };
+        let Some(session) = running.sessions.get_mut(&from) else { return Ok(()) };
+        match session.receive(&mut running.replica, frame, now) {
+            Ok(effects) => self.carry_out(at, Some(from), &effects),
+            Err(SessionError::Bye(Reason::Unpaired)) => {
+                self.note(|_| format!("{at} hears that {from} has forgotten it"));
+                self.cut(pair);
+                self.forget(at, from)
+            }
+            Err(_) if self.links[&pair].tampered => {
+                self.cut(pair);
+                Ok(())
+            }
+            Err(error) => Err(format!("{at} ended its session with {from}: {error}")),
+        }
+    }
+
+    /// Carries out effects as the loop does: what must be durable is flushed before anything else happens.
+    fn carry_out(&mut self, at: usize, from: Option<usize>, effects: &[Effect]) -> Checked {
+        let commits = effects.iter().filter(|effect| matches!(effect, Effect::Commit(_))).count();
+        let first = matches!(effects.first(), None | Some(Effect::Commit(_)) | Some(Effect::Report { .. }));
+        if commits > 1 || (commits == 1 && !first) {
+            return Err(format!("effects are out of order: {effects:?}"));
+        }
+        let home = &mut self.homes[at];
+        let now = home.now(self.time);
+        home.running.iter().for_each(|running| home.disk.keep_clock(&running.replica, now));
+        let refused = effects.iter().any(|effect| {
+            matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
+        });
+        for effect in effects {
+            match effect {
+                Effect::Changed(number) => {
+                    let Some(running) = &self.homes[at].running else { continue };
+                    let Some(entity) = running.replica.table().get(*number) else { continue };
+                    let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
+                    let may_lose = self.may_lose(at, from, &key, refused);
+                    self.note(|_| {
+                        format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())
+                    });
+                    self.ledger.holds(at, &key, &siblings, may_lose)?;
+                }
+                Effect::Removed(key) => {
+                    self.note(|_| format!("{at} forgets {key:?}"));
+                    self.ledger.forgot(at, key);
+                    self.homes[at].running.iter_mut().for_each(|running| running.removed.push(key.clone()));
+                }
+                Effect::Report { incident, .. } => {
+                    self.note(|_| format!("{at} reports {incident:?} of {from:?}"))
+                }
+                _ => {}
+            }
+        }
+        if effects.contains(&Effect::Commit(Durability::Now)) {
+            self.homes[at].flush();
+        }
+        Ok(())
+    }
+
+    /// Tells whether an entity may lose versions here: the owner has lost them, or has refused them.
+    fn may_lose(&self, at: usize, from: Option<usize>, key: &EntityKey, refused: bool) -> bool {
+        let Some(from) = from else { return false };
+        let owner = &self.homes[from];
+        let device = key.id.domain() != "input_text";
+        key.space == Space::Home(owner.id)
+            && (refused
+                || owner.restores > 0
+                || (device && owner.crashes > 0)
+                || self.tampered.contains(&(at.min(from), at.max(from))))
+    }
+
+    fn start(&mut self, at: usize, from_backup: bool) -> Checked {
+        let boot = self.dice.number();
+        self.homes[at].start(boot);
+        self.note(|_| format!("{at} starts"));
+        let Some(Running { replica, .. }) = &self.homes[at].running else { return Ok(()) };
+        self.ledger.restarted(at, replica, from_backup)
+    }
+
+    /// Cuts a link, which comes up again after a while.
+    fn cut(&mut self, pair: (usize, usize)) {
+        let retry_at = self.time + 100 + self.dice.below(2_000) as u64;
+        if let Some(link) = self.links.get_mut(&pair) {
+            link.cut(retry_at);
+        }
+        for (at, other) in [pair, (pair.1, pair.0)] {
+            self.homes[at].running.iter_mut().for_each(|running| {
+                running.sessions.remove(&other);
+            });
+        }
+        self.note(|_| format!("cut {pair:?}"));
+    }
+
+    /// Lets a home forget another.
+    fn forget(&mut self, at: usize, other: usize) -> Checked {
+        let peer = self.homes[other].id;
+        self.homes[at].paired.remove(&other);
+        let Some(running) = &mut self.homes[at].running else { return Ok(()) };
+        let effects = running.replica.forget(peer);
+        self.carry_out(at, None, &effects)
+    }
+
+    fn beat(&mut self) {
+        for at in 0..self.homes.len() {
+            self.beat_of(at);
+        }
+    }
+
+    fn beat_of(&mut self, at: usize) {
+        let (nonce, home) = (self.dice.number(), &mut self.homes[at]);
+        let now = home.now(self.time);
+        if let Some(Running { replica, sessions, .. }) = &mut home.running {
+            sessions.values_mut().for_each(|session| session.beat(replica, nonce, now));
+        }
+    }
+
+    fn replica(&self, at: usize) -> Option<&Replica> {
+        self.homes[at].running.as_ref().map(|running| &running.replica)
+    }
+
+    fn note(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.plan.traced {
+            let line = format!("{:>8} {}", self.time - START, line(self));
+            self.trace.push(line);
+        }
+    }
+}
+
+/// I7 and I8: checks that an entity that was just encoded may leave for a peer.
+fn may_leave(replica: &Replica, peer: HomeId, joint: bool, key: &EntityKey) -> Checked {
+    let me = replica.actor().home;
+    let allowed = match key.space {
+        Space::Joint => joint,
+        Space::Home(home) if home == me => {
+            replica.find(key).is_some_and(|entity| replica.admits(peer, entity).is_some())
+        }
+        Space::Home(home) => home == peer,
+    };
+    if allowed { Ok(()) } else { Err(format!("I7: {key:?} was encoded for {peer:?}")) }
+}

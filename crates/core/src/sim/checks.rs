@@ -1,0 +1,236 @@
+//! What must hold: the truth about who saw what, kept beside the run, and the comparison at its end.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
+};
+
+use super::World;
+use crate::{
+    EntityKey, Space,
+    dot::Dot,
+    replica::Replica,
+    siblings::Siblings,
+    table::{Class, Entity},
+    version::Version,
+};
+
+/// What an invariant's breach is told as.
+pub(super) type Checked = Result<(), String>;
+
+/// Everything ever written in a run, and what its author had really seen.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    contents: HashMap<(EntityKey, Dot), u64>,
+    groups: HashMap<(EntityKey, Box<str>, Dot), u64>,
+    seen: HashMap<Dot, Rc<HashSet<Dot>>>,
+    writes: Vec<Written>,
+    /// Per home, what it last held of each entity.
+    held: Vec<HashMap<EntityKey, BTreeSet<Dot>>>,
+}
+
+/// An acknowledged write.
+#[derive(Debug)]
+struct Written {
+    home: usize,
+    key: EntityKey,
+    dot: Dot,
+    class: Class,
+    /// Whether its loss was told: refused, withdrawn, or gone with a crash or a restored backup.
+    excused: bool,
+}
+
+impl Ledger {
+    pub(super) fn new(homes: usize) -> Self {
+        Self { held: vec![HashMap::new(); homes], ..Self::default() }
+    }
+
+    /// Takes note of a write that has just become this entity's only version.
+    pub(super) fn wrote(&mut self, home: usize, entity: &Entity) -> Checked {
+        let [version] = &entity.siblings[..] else {
+            return Err(format!("I4: own write of {:?} does not stand alone", entity.key));
+        };
+        let before = self.held[home].get(&entity.key).cloned().unwrap_or_default();
+        let seen: HashSet<_> = before.iter().flat_map(|dot| self.behind(*dot)).collect();
+        if self.seen.insert(version.dot, Rc::new(seen)).is_some() {
+            return Err(format!("I5: {:?} was given twice", version.dot));
+        }
+        let (key, dot, class) = (entity.key.clone(), version.dot, entity.class);
+        self.writes.push(Written { home, key, dot, class, excused: false });
+        self.holds(home, &entity.key, &entity.siblings, false)
+    }
+
+    /// Compares what a home holds now with what it held; `may_lose` where something had to go.
+    pub(super) fn holds(&mut self, home: usize, key: &EntityKey, now: &Siblings, may_lose: bool) -> Checked {
+        now.iter().try_for_each(|version| self.knows(key, version))?;
+        let covered: HashSet<_> = now.iter().flat_map(|version| self.behind(version.dot)).collect();
+        let before = self.held[home].get(key).cloned().unwrap_or_default();
+        let lost: Vec<_> = before.into_iter().filter(|dot| !covered.contains(dot)).collect();
+        if !lost.is_empty() && !may_lose {
+            return Err(format!("I3: {lost:?} of {key:?} disappeared at home {home} behind {now:?}"));
+        }
+        // a write that was refused takes with it those that it had replaced here
+        let lost: HashSet<_> = lost.into_iter().flat_map(|dot| self.behind(dot)).collect();
+        self.excuse(|write| write.home == home && write.key == *key && lost.contains(&write.dot));
+        self.held[home].insert(key.clone(), now.iter().map(|version| version.dot).collect());
+        Ok(())
+    }
+
+    /// Takes note that a home has forgotten an entity.
+    pub(super) fn forgot(&mut self, home: usize, key: &EntityKey) {
+        self.held[home].remove(key);
+        self.excuse(|write| write.home == home && write.key == *key);
+    }
+
+    /// Compares what a home has found on its disk with what it held before it stopped.
+    pub(super) fn restarted(&mut self, home: usize, replica: &Replica, from_backup: bool) -> Checked {
+        let own = Space::Home(replica.actor().home);
+        if from_backup {
+            self.excuse(|write| write.home == home || write.key.space == own);
+        } else {
+            self.excuse(|write| write.class == Class::Device && write.key.space == own);
+        }
+        let before = std::mem::take(&mut self.held[home]);
+        for (_, entity) in replica.table().iter() {
+            self.holds(home, &entity.key, &entity.siblings, true)?;
+        }
+        let durable = |key: &EntityKey| key.space == Space::Joint || key.id.domain() == "input_text";
+        for (key, dots) in before.into_iter().filter(|(key, _)| durable(key) && !from_backup) {
+            let now = replica.find(&key).map(|entity| entity.siblings.clone()).unwrap_or_default();
+            let covered: HashSet<_> = now.iter().flat_map(|version| self.behind(version.dot)).collect();
+            if !dots.iter().all(|dot| covered.contains(dot)) {
+                return Err(format!("I14: a crash of home {home} lost {key:?}: {dots:?}, has {now:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that an acknowledged write is visible, replaced by one that had seen it, or told to be lost.
+    pub(super) fn kept(&self, world: &World) -> Checked {
+        for write in self.writes.iter().filter(|write| !write.excused) {
+            for (at, replica) in world.authorities(write.key.space) {
+                let siblings =
+                    replica.find(&write.key).map(|entity| entity.siblings.clone()).unwrap_or_default();
+                if !siblings.iter().any(|version| self.behind(version.dot).any(|dot| dot == write.dot)) {
+                    return Err(format!(
+                        "I2: {:?} of {:?} by home {} is lost at home {at}",
+                        write.dot, write.key, write.home
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a dot names one content, and that somebody wrote it.
+    fn knows(&mut self, key: &EntityKey, version: &Version) -> Checked {
+        if !self.seen.contains_key(&version.dot) {
+            return Err(format!("{:?} of {key:?} was never written", version.dot));
+        }
+        let content = hash(&(version.body.as_bytes(), version.deleted, version.timed, &version.context));
+        if *self.contents.entry((key.clone(), version.dot)).or_insert(content) != content {
+            return Err(format!("I5: {:?} of {key:?} names two contents", version.dot));
+        }
+        for group in version.groups() {
+            let values = hash(&group.fields().collect::<Vec<_>>());
+            let name = (key.clone(), group.key.into(), group.dot);
+            if *self.groups.entry(name).or_insert(values) != values {
+                return Err(format!("I5: {:?} of {key:?}, {} names two values", group.dot, group.key));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns a change and all that its author had really seen.
+    fn behind(&self, dot: Dot) -> impl Iterator<Item = Dot> {
+        let seen = self.seen.get(&dot).cloned();
+        let seen = seen.map(|seen| seen.iter().copied().collect::<Vec<_>>());
+        std::iter::once(dot).chain(seen.into_iter().flatten())
+    }
+
+    fn excuse(&mut self, lost: impl Fn(&Written) -> bool) {
+        self.writes.iter_mut().filter(|write| lost(write)).for_each(|write| write.excused = true);
+    }
+}
+
+fn hash<T: Hash>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl World {
+    /// Compares all homes once the network has come to rest.
+    pub(super) fn settled(&self) -> Checked {
+        self.ledger.kept(self)?;
+        for x in 0..self.homes.len() {
+            self.own_spaces_only(x)?;
+            for y in self.homes[x].paired.iter().copied() {
+                self.mirrors(x, y)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the homes that decide over a space.
+    pub(super) fn authorities(&self, space: Space) -> Vec<(usize, &Replica)> {
+        let decides = |at: usize| match space {
+            Space::Joint => self.joint.contains(&at),
+            Space::Home(home) => self.homes[at].id == home,
+        };
+        (0..self.homes.len())
+            .filter(|at| decides(*at))
+            .filter_map(|at| Some((at, self.replica(at)?)))
+            .collect()
+    }
+
+    /// I8: a home holds its own space, those of homes it is paired with, and the joint one if it is a member.
+    fn own_spaces_only(&self, x: usize) -> Checked {
+        let home = &self.homes[x];
+        let allowed = |space| match space {
+            Space::Joint => self.joint.contains(&x),
+            Space::Home(id) => id == home.id || home.paired.iter().any(|y| self.homes[*y].id == id),
+        };
+        let Some(replica) = self.replica(x) else { return Ok(()) };
+        match replica.table().iter().find(|(_, entity)| !allowed(entity.key.space)) {
+            Some((_, entity)) => Err(format!("I8: home {x} holds {:?}", entity.key)),
+            None => Ok(()),
+        }
+    }
+
+    /// I1 and I8: the mirror of `x` at `y` is what `x` grants, and the joint space is the same at both.
+    fn mirrors(&self, x: usize, y: usize) -> Checked {
+        if !self.homes[y].paired.contains(&x) {
+            return Ok(());
+        }
+        let (Some(here), Some(there)) = (self.replica(x), self.replica(y)) else { return Ok(()) };
+        let (own, peer) = (Space::Home(self.homes[x].id), self.homes[y].id);
+        for (_, entity) in here.table().in_space(own) {
+            let mirrored = there.find(&entity.key);
+            match (here.admits(peer, entity), mirrored) {
+                (None, None) => {}
+                (None, Some(_)) => return Err(format!("I8: home {y} holds {:?} ungranted", entity.key)),
+                (Some(_), None) => return Err(format!("I1: home {y} lacks {:?}", entity.key)),
+                (Some(admission), Some(mirror)) => {
+                    if mirror.siblings != entity.siblings {
+                        return Err(format!("I1: {x} has {entity:?}\nbut {y} has {mirror:?}"));
+                    }
+                    if mirror.right != Some(admission.right) || mirror.class != entity.class {
+                        return Err(format!("I1: {y} has {mirror:?} by {admission:?}"));
+                    }
+                }
+            }
+        }
+        if let Some((_, extra)) =
+            there.table().in_space(own).find(|(_, entity)| here.find(&entity.key).is_none())
+        {
+            return Err(format!("I8: home {y} holds {:?}, which {x} does not have", extra.key));
+        }
+        let joint = self.joint.contains(&x) && self.joint.contains(&y);
+        if joint && here.digest_of(Space::Joint) != there.digest_of(Space::Joint) {
+            return Err(format!("I1: joint space differs between {x} and {y}"));
+        }
+        Ok(())
+    }
+}

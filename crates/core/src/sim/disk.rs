@@ -1,0 +1,89 @@
+//! What a home has on its disk: what the store keeps, in the form in which it keeps it.
+//!
+//! A flush follows the change log from the place of the last one, as the store
+//! does, so a change that does not move its entity in the log is lost here too.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    EntityId, EntityKey, HomeId,
+    dot::Actor,
+    epoch::{Cursor, Epochs},
+    grant::Grants,
+    hlc::Hlc,
+    record,
+    replica::{Options, Replica},
+};
+
+/// The durable state of one home.
+#[derive(Clone, Debug)]
+pub(super) struct Disk {
+    actor: Actor,
+    clock: Hlc,
+    head: u64,
+    rows: BTreeMap<EntityKey, (u64, Vec<u8>)>,
+    grants: Grants,
+    gone: Vec<(HomeId, EntityId, u64)>,
+    epochs: Epochs,
+    cursors: BTreeMap<HomeId, Cursor>,
+}
+
+impl Disk {
+    pub(super) fn new(home: HomeId) -> Self {
+        Self {
+            actor: Actor::first(home),
+            clock: Hlc::default(),
+            head: 0,
+            rows: BTreeMap::new(),
+            grants: Grants::default(),
+            gone: Vec::new(),
+            epochs: Epochs::default(),
+            cursors: BTreeMap::new(),
+        }
+    }
+
+    /// Makes everything so far durable, in one transaction.
+    pub(super) fn flush(&mut self, replica: &Replica, removed: &mut Vec<EntityKey>) {
+        removed.drain(..).for_each(|key| {
+            self.rows.remove(&key);
+        });
+        for (_, entity) in replica.table().since(self.head) {
+            self.rows.insert(entity.key.clone(), (entity.seq, record::encode(entity)));
+        }
+        self.head = replica.table().head();
+        self.actor = replica.actor();
+        self.grants = replica.grants.clone();
+        self.epochs = replica.epochs.clone();
+        self.cursors = replica.cursors.clone();
+        let of = |peer| replica.gone(peer).map(move |(id, seq)| (peer, id.clone(), seq));
+        self.gone = replica.gone_peers().flat_map(of).collect();
+    }
+
+    /// Stores the clock's high-water mark ahead, when it is passed.
+    pub(super) fn keep_clock(&mut self, replica: &Replica, now_ms: u64) {
+        if replica.clock().last() > self.clock {
+            self.clock = replica.clock().ahead(now_ms);
+        }
+    }
+
+    pub(super) fn clock(&self) -> Hlc {
+        self.clock
+    }
+
+    /// Starts a home from what is here.
+    pub(super) fn start(&self, options: Options) -> Replica {
+        let mut replica = Replica::restore(self.actor, self.clock, self.head, options);
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_by_key(|(_, (seq, _))| *seq);
+        for (key, (seq, bytes)) in rows {
+            replica.put_back(record::decode(key.clone(), *seq, bytes).expect("what was stored can be read"));
+        }
+        for (peer, id, seq) in &self.gone {
+            replica.put_back_gone(*peer, id.clone(), *seq);
+        }
+        replica.grants = self.grants.clone();
+        replica.epochs = self.epochs.clone();
+        replica.cursors = self.cursors.clone();
+        replica
+    }
+}

@@ -1,0 +1,90 @@
+//! One home of a run: its disk, and while it is up its replica and sessions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::disk::Disk;
+use crate::{
+    EntityKey, HomeId,
+    replica::{Options, Replica},
+    session::{Introduction, Session},
+};
+
+/// One home of a run.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) id: HomeId,
+    pub(super) disk: Disk,
+    pub(super) backup: Option<Disk>,
+    pub(super) running: Option<Running>,
+    pub(super) start_at: u64,
+    /// How far the wall clock is off.
+    pub(super) offset_ms: i64,
+    pub(super) paired: BTreeSet<usize>,
+    /// How often the home has come back without what it had not flushed.
+    pub(super) crashes: usize,
+    /// How often the home has come back from a backup.
+    pub(super) restores: usize,
+}
+
+/// A home that is up.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) boot: u64,
+    pub(super) replica: Replica,
+    pub(super) sessions: BTreeMap<usize, Session>,
+    pub(super) removed: Vec<EntityKey>,
+}
+
+impl Home {
+    pub(super) fn new(id: HomeId) -> Self {
+        Self {
+            id,
+            disk: Disk::new(id),
+            backup: None,
+            running: None,
+            start_at: 0,
+            offset_ms: 0,
+            paired: BTreeSet::new(),
+            crashes: 0,
+            restores: 0,
+        }
+    }
+
+    /// Starts from the disk, in a new epoch that is durable before anybody hears of it.
+    ///
+    /// Chunks are short, so that a transfer of few entities can be cut in its middle.
+    pub(super) fn start(&mut self, boot: u64) {
+        let chunk = 1 + boot as usize % 400;
+        let mut replica = self.disk.start(Options { chunk, ..Options::default() });
+        let head = replica.table().head();
+        replica.epochs.open(boot, head);
+        let mut running = Running { boot, replica, sessions: BTreeMap::new(), removed: Vec::new() };
+        self.disk.flush(&running.replica, &mut running.removed);
+        self.running = Some(running);
+    }
+
+    /// Stops between two steps, as by a power cut.
+    pub(super) fn crash(&mut self, start_at: u64) {
+        (self.running, self.start_at) = (None, start_at);
+        self.crashes += 1;
+    }
+
+    /// Makes everything so far durable and acknowledges it.
+    pub(super) fn flush(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        self.disk.flush(&running.replica, &mut running.removed);
+        running.sessions.values_mut().for_each(|session| session.committed(&running.replica));
+    }
+
+    pub(super) fn now(&self, time: u64) -> u64 {
+        time.saturating_add_signed(self.offset_ms)
+    }
+}
+
+impl Running {
+    /// Opens the conversation with a peer.
+    pub(super) fn open(&mut self, at: usize, peer: HomeId, joint: bool, now_ms: u64) {
+        let me = Introduction { boot: self.boot, name: "home", proto_low: 1 };
+        self.sessions.insert(at, Session::open(peer, joint, &me, &self.replica, now_ms));
+    }
+}

@@ -1,0 +1,282 @@
+//! Two homes in one process: found, paired, shared, steered, withdrawn.
+
+use std::{net::Ipv4Addr, path::Path, time::Duration};
+
+use crosshome_core::{intent::Wish, update};
+use crosshome_node::{
+    config::{Config, Override, Sources},
+    home::Home,
+    node::{
+        EntityRef, News, Node, NodeError, Report, Secret, Selection, ShareRequest, UnshareRequest, Update,
+    },
+    views::{EntityView, Right},
+};
+use tempfile::TempDir;
+
+struct House {
+    home: Option<Home>,
+    dir: TempDir,
+    name: &'static str,
+}
+
+impl House {
+    fn new(name: &'static str) -> Self {
+        let mut house = Self { home: None, dir: TempDir::new().expect("a temporary folder"), name };
+        house.start();
+        house
+    }
+
+    fn start(&mut self) {
+        self.home = Some(Home::start(config(self.name, self.dir.path())).expect("the home starts"));
+    }
+
+    async fn stop(&mut self) {
+        self.home.take().expect("it runs").stop().await;
+    }
+
+    fn node(&self) -> &Node {
+        self.home.as_ref().expect("it runs").node()
+    }
+
+    fn address(&self) -> String {
+        let address = self.home.as_ref().and_then(|home| home.about().sync_address).expect("sync is on");
+        format!("127.0.0.1:{}", address.port())
+    }
+
+    async fn set(&self, entity: &str, state: &str) -> Result<EntityView, NodeError> {
+        let update = Update { state: Some(state.into()), ..Update::default() };
+        self.node().update_entity(named(entity), update).await
+    }
+
+    async fn state(&self, entity: &str) -> Option<String> {
+        self.node().entity(named(entity)).await.ok()?.state
+    }
+
+    /// Waits until the home sees an entity in a state.
+    async fn sees(&self, entity: &str, state: Option<&str>) {
+        eventually(&format!("{} sees {entity} {state:?}", self.name), async || {
+            self.state(entity).await.as_deref() == state
+        })
+        .await;
+    }
+
+    async fn share(&self, entity: &str, with: &str, right: Right) {
+        let share = ShareRequest {
+            patterns: vec![entity.into()],
+            with: vec![with.into()],
+            right,
+            preview: false,
+            yes: false,
+        };
+        assert!(self.node().share(share).await.expect("it can be shared").applied);
+    }
+}
+
+fn config(name: &str, dir: &Path) -> Config {
+    let set =
+        |key: &str, value: &str| Override { key: key.into(), value: value.into(), flag: "--test".into() };
+    let overrides = vec![
+        set("home_name", name),
+        set("data_dir", &dir.join("data").display().to_string()),
+        set("discovery.enabled", "false"),
+        set("sync.port", "0"),
+        set("sync.bind", &Ipv4Addr::LOCALHOST.to_string()),
+        set("api.port", "0"),
+    ];
+    Config::load(&Sources { overrides, ..Sources::default() }).expect("it is valid").config
+}
+
+fn named(entity: &str) -> EntityRef {
+    entity.parse().expect("an entity id")
+}
+
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// Returns two homes that have paired by a code.
+async fn paired() -> (House, House) {
+    let (villa, flat) = (House::new("villa"), House::new("flat"));
+    let shown = villa.node().pair_show().await.expect("a code");
+    let paired = flat
+        .node()
+        .pair_accept(Secret::new(shown.code), Some(villa.address()))
+        .await
+        .expect("the code is right");
+    assert_eq!(paired.name, "villa");
+    eventually("both are online", async || online(&villa).await && online(&flat).await).await;
+    (villa, flat)
+}
+
+async fn online(house: &House) -> bool {
+    let status = house.node().status().await.expect("it answers");
+    status.peers.iter().any(|peer| peer.state == crosshome_node::views::LinkState::Online)
+}
+
+/// Becomes the bridge of a house with one lamp that obeys and a lock that does not.
+async fn furnish(house: &House) {
+    let report = |id: &str, state: &str| Report {
+        entity_id: id.parse().expect("an entity id"),
+        update: update::Update::state(state),
+        class: Some(crosshome_core::table::Class::Device),
+    };
+    house
+        .node()
+        .report(vec![report("light.hall", "off"), report("lock.door", "locked")])
+        .await
+        .expect("reported");
+    let mut wishes = house.node().attach().await.expect("attached");
+    let node = house.node().clone();
+    tokio::spawn(async move {
+        while let Some(command) = wishes.recv().await {
+            if command.entity_id.domain() == "lock" {
+                let _ = command.done.send(Err("jammed".into()));
+                continue;
+            }
+            let Wish::Set { state: Some(state), .. } = command.wish else { continue };
+            let _ = command.done.send(Ok(()));
+            let update = update::Update { state: Some(state), ..update::Update::default() };
+            let report = Report { entity_id: command.entity_id, update, class: None };
+            node.report(vec![report]).await.expect("reported");
+        }
+    });
+}
+
+#[tokio::test]
+async fn document_is_shared_edited_and_withdrawn() {
+    let (villa, flat) = paired().await;
+    villa.set("input_text.note", "milk").await.expect("set");
+    assert_eq!(flat.state("input_text.note").await, None, "nothing is shared by default");
+    villa.share("input_text.note", "flat", Right::Edit).await;
+    flat.sees("villa/input_text.note", Some("milk")).await;
+    flat.set("input_text.note", "bread").await.expect("edit is granted");
+    villa.sees("input_text.note", Some("bread")).await;
+    let unshare =
+        UnshareRequest { patterns: vec!["input_text.note".into()], with: Vec::new(), preview: false };
+    assert_eq!(villa.node().unshare(unshare).await.expect("unshared").removed, ["input_text.note"]);
+    flat.sees("villa/input_text.note", None).await;
+}
+
+#[tokio::test]
+async fn device_obeys_a_command_and_only_with_the_right() {
+    let (villa, flat) = paired().await;
+    furnish(&villa).await;
+    villa.share("light.hall", "flat", Right::Read).await;
+    flat.sees("light.hall", Some("off")).await;
+    assert!(matches!(flat.set("light.hall", "on").await, Err(NodeError::NotAllowed { .. })));
+    villa.share("light.hall", "flat", Right::Control).await;
+    eventually("the right has come", async || flat.set("light.hall", "on").await.is_ok()).await;
+    assert_eq!(villa.state("light.hall").await.as_deref(), Some("on"));
+    villa.share("lock.door", "flat", Right::Control).await;
+    flat.sees("lock.door", Some("locked")).await;
+    assert!(matches!(flat.set("lock.door", "unlocked").await, Err(NodeError::Refused { .. })));
+    assert_eq!(villa.state("lock.door").await.as_deref(), Some("locked"));
+}
+
+#[tokio::test]
+async fn both_change_while_apart_and_agree_afterwards() {
+    let (mut villa, mut flat) = paired().await;
+    villa.set("input_text.note", "milk").await.expect("set");
+    villa.share("input_text.note", "flat", Right::Edit).await;
+    flat.sees("input_text.note", Some("milk")).await;
+    villa.stop().await;
+    flat.set("input_text.note", "bread").await.expect("it is kept for later");
+    flat.stop().await;
+    villa.start();
+    assert_eq!(villa.state("input_text.note").await.as_deref(), Some("milk"));
+    villa.set("input_text.note", "eggs").await.expect("set");
+    flat.start();
+    // Ports are new, and nothing but the memory of the old one leads there: pair by address anew.
+    let shown = villa.node().pair_show().await.expect("a code");
+    flat.node().pair_accept(Secret::new(shown.code), Some(villa.address())).await.expect("paired again");
+    villa.sees("input_text.note", Some("eggs")).await;
+    flat.sees("villa/input_text.note", Some("eggs")).await;
+    eventually("both show the conflict", async || conflicted(&villa).await && conflicted(&flat).await).await;
+}
+
+async fn conflicted(house: &House) -> bool {
+    house.node().entity(named("input_text.note")).await.is_ok_and(|view| view.conflict)
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_there_after_a_restart() {
+    let mut villa = House::new("villa");
+    for n in 0..20 {
+        villa.set(&format!("input_number.n{n}"), &n.to_string()).await.expect("set");
+    }
+    villa.stop().await;
+    villa.start();
+    let entities = villa.node().entities(Selection::All).await.expect("listed");
+    assert_eq!(entities.len(), 20);
+    assert_eq!(villa.state("input_number.n7").await.as_deref(), Some("7"));
+}
+
+#[tokio::test]
+async fn wrong_code_is_refused_three_times_and_then_dead() {
+    let (villa, flat) = (House::new("villa"), House::new("flat"));
+    let right = villa.node().pair_show().await.expect("a code").code;
+    let wrong = crosshome_core::pairing::Code::new(&[9; 16]).shown().to_string();
+    for _ in 0..3 {
+        let typed = flat.node().pair_accept(Secret::new(wrong.clone()), Some(villa.address())).await;
+        assert_eq!(typed, Err(NodeError::WrongCode));
+    }
+    let late = flat.node().pair_accept(Secret::new(right), Some(villa.address())).await;
+    assert_eq!(late, Err(NodeError::PairingClosed));
+    assert!(villa.node().homes().await.expect("listed").is_empty());
+}
+
+#[tokio::test]
+async fn unpaired_home_is_shut_out_and_its_entities_leave() {
+    let (villa, flat) = paired().await;
+    villa.set("input_text.note", "milk").await.expect("set");
+    villa.share("input_text.note", "flat", Right::Read).await;
+    flat.sees("input_text.note", Some("milk")).await;
+    flat.node().unpair("villa".into()).await.expect("unpaired");
+    flat.sees("input_text.note", None).await;
+    eventually("the villa knows", async || !online(&villa).await).await;
+    let homes = villa.node().homes().await.expect("listed");
+    assert!(homes[0].reason.as_deref().is_some_and(|reason| reason.contains("unpaired")), "{homes:?}");
+}
+
+#[tokio::test]
+async fn key_is_replaced_and_the_peer_follows() {
+    let (villa, flat) = paired().await;
+    villa.set("input_text.note", "milk").await.expect("set");
+    villa.share("input_text.note", "flat", Right::Edit).await;
+    flat.sees("input_text.note", Some("milk")).await;
+    let before = villa.node().key_show().await.expect("shown").id;
+    let after = villa.node().rotate_key().await.expect("rotated");
+    assert_eq!(after.replaces.as_deref(), Some(&*before));
+    eventually("the flat knows the new key", async || {
+        flat.node().homes().await.is_ok_and(|homes| homes.len() == 1 && homes[0].id == after.id)
+    })
+    .await;
+    eventually("both are online again", async || online(&villa).await && online(&flat).await).await;
+    flat.set("villa/input_text.note", "bread").await.expect("edit is still granted");
+    villa.sees("input_text.note", Some("bread")).await;
+}
+
+#[tokio::test]
+async fn observers_hear_own_and_received_changes_in_order() {
+    let (villa, flat) = paired().await;
+    let mut heard = flat.node().subscribe().expect("it runs");
+    villa.set("input_number.n", "0").await.expect("set");
+    villa.share("input_number.n", "flat", Right::Read).await;
+    flat.sees("input_number.n", Some("0")).await;
+    for n in 1..=50 {
+        villa.set("input_number.n", &n.to_string()).await.expect("set");
+    }
+    flat.sees("input_number.n", Some("50")).await;
+    let mut states = Vec::new();
+    while let Ok(notice) = heard.try_recv() {
+        if let News::Entity(view) = &notice.news {
+            states.push(view.state.as_deref().and_then(|state| state.parse::<u32>().ok()).expect("a number"));
+        }
+    }
+    assert!(states.is_sorted() && states.last() == Some(&50), "{states:?}");
+}

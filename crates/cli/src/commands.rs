@@ -43,13 +43,8 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Completions(completions) => completions::run(&completions, screen),
         Verb::Man => man::run(screen),
         Verb::Run(run) => run::run(run, &cli.common, screen).await,
-<<<<<<< HEAD
-        Verb::Demo(_) => Err(Failure::NotYet("demo")),
-        Verb::Bench(bench) => bench::run(&bench, screen).await,
-=======
         Verb::Demo(demo) => demo::run(&demo, screen).await,
-        Verb::Bench(_) => Err(Failure::NotYet("bench")),
->>>>>>> main
+        Verb::Bench(bench) => bench::run(&bench, screen).await,
         Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
         Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
         Verb::Backup(_) => Err(Failure::NotYet("backup")),

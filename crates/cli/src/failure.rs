@@ -62,11 +62,9 @@ pub(crate) enum Failure {
     /// The doctor found errors.
     #[error("errors found: {0}")]
     Sick(usize),
-<<<<<<< HEAD
     /// A measurement did not come to its end.
     #[error("the measurement failed: {0}")]
     Bench(String),
-=======
     /// A home of the demo did not start, or died.
     #[error("{name} {what}")]
     DemoHome { name: String, what: String },
@@ -76,7 +74,6 @@ pub(crate) enum Failure {
     /// The demo's story took another turn.
     #[error("the story went wrong: {0}")]
     Story(String),
->>>>>>> main
     /// The verb is for later.
     #[error("{0} is not in this version")]
     NotYet(&'static str),

@@ -187,14 +187,15 @@ impl Loop {
         let mut lost = Vec::new();
         for (id, peer) in self.peers.paired_mut() {
             let Some(link) = &mut peer.link else { continue };
-            while let Err(full) = fill(link, &self.replica) {
-                match full {
-                    Full::Waits => break,
-                    Full::Gone => {
+            // A burst that was taken may not be all; the writer asks for more only when it was found busy.
+            loop {
+                match fill(link, &self.replica) {
+                    Ok(()) | Err(Full::Again) => {}
+                    Err(Full::Waits) => break,
+                    Err(Full::Gone) => {
                         lost.push((id, link.number));
                         break;
                     }
-                    Full::Again => {}
                 }
             }
         }

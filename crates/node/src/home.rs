@@ -228,7 +228,7 @@ fn recall(
     getrandom::fill(&mut seed).map_err(|_| StartError::Random)?;
     let actor = stored.actor.unwrap_or(Actor::first(id));
     let quota = config.sync.max_entities_per_peer.get() as usize;
-    let options = Options { seed: Seed::new(seed), quota };
+    let options = Options { seed: Seed::new(seed), quota, ..Options::default() };
     let mut replica = Replica::restore(actor, stored.clock, stored.head, options);
     store.entities(|entity| replica.put_back(entity))?;
     replica.grants = stored.grants.into_iter().collect();

@@ -6,7 +6,6 @@
 
 use crosshome_core::{
     EntityKey, HomeId,
-    defaults::CLOCK_AHEAD_MS,
     effect::{Durability, Effect},
     epoch::Cursor,
     hlc::Hlc,
@@ -14,7 +13,7 @@ use crosshome_core::{
 };
 use tokio::sync::mpsc;
 
-use super::{Event, Loop, registry::Registry};
+use super::{Event, Loop, now_ms, registry::Registry};
 use crate::{
     node::NodeError,
     store::{Batch, Committer, EntityRow, PeerRow, StoreError},
@@ -120,9 +119,8 @@ impl Keeper {
         batch.entities.extend(changed.map(|(_, entity)| (entity.key.clone(), Some(EntityRow::of(entity)))));
         (self.handed, batch.head) = (table.head(), table.head());
         let dirty = std::mem::take(&mut self.dirty);
-        let last = replica.clock().last();
-        if last >= self.clock {
-            self.clock = Hlc::at(last.ms() + CLOCK_AHEAD_MS);
+        if replica.clock().last() >= self.clock {
+            self.clock = replica.clock().ahead(now_ms());
             batch.clock = Some(self.clock);
         }
         let cursors = replica.cursors.iter().filter(|_| dirty.cursors);

@@ -22,7 +22,7 @@ const FRAME: usize = 9;
 /// What the keys do.
 const KEYS: [&str; 2] = [
     "villa does:  l light  t warmer  n note    flat does:  L light  T warmer  N note",
-    "flat tries:  k lock  a awning             s share more  x cut  c conflict  q quit",
+    "flat tries:  k lock  a awning      s share more  x cut, heal  c conflict  q quit",
 ];
 
 /// Everything that is drawn.
@@ -122,7 +122,7 @@ impl Picture<'_> {
         let width = columns.saturating_sub(IDS + LAG) / self.names.len().max(1);
         let mut line = id.print(IDS, self.color);
         for cell in homes {
-            line.push_str(&cell.print(width - 1, self.color));
+            line.push_str(&cell.print(width.saturating_sub(1), self.color));
             line.push(' ');
         }
         line + &lag.print(LAG, self.color)
@@ -134,13 +134,11 @@ fn wrapped(line: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in line.split(' ') {
         let last = lines.last_mut().expect("there is always one");
-        if !last.trim().is_empty() && last.width() + 1 + word.width() > columns {
-            lines.push(format!("{:INDENT$}{word}", ""));
-        } else {
-            // Blanks in front are words without letters.
-            last.push_str(word);
-            last.push(' ');
+        if !last.trim().is_empty() && last.width() + word.width() > columns {
+            lines.push(" ".repeat(INDENT));
         }
+        // Blanks in front are words without letters.
+        lines.last_mut().expect("there is always one").extend([word, " "]);
     }
     lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
 }
@@ -165,11 +163,15 @@ mod tests {
     }
 
     fn entity(id: &str, space: &str, state: &str, attributes: serde_json::Value) -> What {
+        changed(id, space, state, attributes, 980)
+    }
+
+    fn changed(id: &str, space: &str, state: &str, attributes: serde_json::Value, at: i64) -> What {
         event(
             "entity",
             json!({
                 "entity_id": id, "home": "villa", "space": space, "class": "device", "state": state,
-                "attributes": attributes, "last_changed": Stamp(1_000), "last_updated": Stamp(1_000),
+                "attributes": attributes, "last_changed": Stamp(at), "last_updated": Stamp(at),
                 "updated_by": "villa", "shared_with": [], "conflict": id.starts_with("input_text"),
             }),
         )
@@ -190,7 +192,12 @@ mod tests {
             seen.take(What::Begins, Stamp(0));
             seen.take(peer(other), Stamp(0));
             seen.take(event("present", json!({})), Stamp(0));
-            seen.take(entity("light.living_room", space, "on", json!({"brightness": 200})), Stamp(1_003));
+            seen.api = "http://127.0.0.1:4711".into();
+            seen.take(entity("light.living_room", space, "off", json!({})), Stamp(990));
+            seen.take(
+                changed("light.living_room", space, "on", json!({"brightness": 200}), 1_000),
+                Stamp(1_003),
+            );
             seen.take(entity("input_text.note", space, "milk and cake", json!({})), Stamp(1_000));
         }
         let climate = json!({"current_temperature": 20.3, "temperature": 21.5, "hvac_action": "heating"});

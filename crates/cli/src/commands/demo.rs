@@ -50,9 +50,10 @@ pub(super) async fn run(args: &Demo, screen: &Screen) -> Result<(), Failure> {
     };
     scene.street.close().await;
     if live {
+        screen.note("all homes are stopped and their files removed");
         return played;
     }
-    scene.story.end(&scene.street, &played)?;
+    scene.story.end(&played)?;
     played
 }
 

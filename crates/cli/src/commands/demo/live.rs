@@ -44,7 +44,7 @@ async fn show(
     let shown = draw::room(terminal.size().0).min(scene.street.homes().len());
     let (sender, mut news) = mpsc::channel(256);
     let _watching = seen::watch(scene, shown, &sender);
-    let mut window = Window::new(scene, shown, screen).await;
+    let mut window = Window::new(scene, shown, screen);
     let (mut typed, mut acts, mut frames) = (terminal::keys(), JoinSet::new(), interval(FRAME));
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     if conflict {
@@ -80,25 +80,17 @@ async fn act(scene: Rc<Scene>, key: u8) {
 struct Window {
     names: Vec<String>,
     seen: Vec<Seen>,
-    places: Vec<String>,
+    dirs: Vec<String>,
     color: bool,
 }
 
 impl Window {
-    async fn new(scene: &Scene, shown: usize, screen: &Screen) -> Self {
+    fn new(scene: &Scene, shown: usize, screen: &Screen) -> Self {
         let homes = &scene.street.homes()[..shown];
-        let mut places = Vec::new();
-        for home in homes {
-            places.push(format!(
-                "{:5}  crosshome --data-dir {} entity list",
-                home.name(),
-                home.dir().display()
-            ));
-        }
         Self {
             names: homes.iter().map(|home| home.name().to_owned()).collect(),
             seen: homes.iter().map(|_| Seen::default()).collect(),
-            places,
+            dirs: homes.iter().map(|home| home.dir().display().to_string()).collect(),
             color: screen.has_color(),
         }
     }
@@ -112,7 +104,7 @@ impl Window {
             names: &self.names,
             homes: scene.street.homes().len(),
             seen: &self.seen,
-            places: &self.places,
+            dirs: &self.dirs,
             steps: &scene.story.last(STEPS),
             color: self.color,
         };

@@ -8,10 +8,10 @@ use std::{
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use tokio::sync::mpsc;
 
-/// Alternate screen, no cursor.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J";
-/// Cursor, screen as it was.
-const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
+/// Alternate screen, no cursor, and no line that runs on into the next.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+/// All as it was.
+const LEAVE: &[u8] = b"\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /// A terminal that is drawn on until this is dropped, also by a panic.
 pub(super) struct Terminal {

@@ -34,6 +34,7 @@ mod connect;
 mod doctor;
 mod entities;
 mod keeper;
+mod link;
 mod links;
 mod metrics;
 mod names;

@@ -230,7 +230,7 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) => {}
+                Effect::Commit(_) | Effect::Restamped => {}
                 Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),

@@ -172,7 +172,6 @@ impl Loop {
             self.link_down(id, number, "no sign of life".into());
         }
         self.desk.tidy();
-        self.mark_synced();
     }
 
     /// Fills every link that has room with what its session has to say.
@@ -297,7 +296,7 @@ impl Loop {
     }
 
     /// Takes note of when each peer was last in sync.
-    fn mark_synced(&mut self) {
+    pub(super) fn mark_synced(&mut self) {
         let now = Stamp::now();
         for (_, peer) in self.peers.paired_mut() {
             if peer.link.as_ref().is_some_and(|link| link.session.in_sync(&self.replica)) {

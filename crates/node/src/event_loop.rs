@@ -186,6 +186,7 @@ impl Loop {
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.commands.expire(now_ms());
+                    self.mark_synced();
                 }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {

@@ -60,8 +60,8 @@ pub(crate) enum Event {
     Arrived(Box<Arrival>),
     /// A peer was reached.
     Dialed { peer: HomeId, address: String, secured: Box<Secured> },
-    /// A peer was not reached.
-    Unreachable { peer: HomeId, address: String, reason: String },
+    /// A peer was not reached; an imposter may have answered in its place.
+    Unreachable { peer: HomeId, address: String, reason: String, imposter: Option<HomeId> },
     /// Frames came over a link.
     Received { peer: HomeId, link: u64, frames: Vec<Frame> },
     /// A link can take more.
@@ -182,7 +182,10 @@ impl Loop {
                 biased;
                 () = stop.cancelled() => break,
                 _ = beat.tick() => self.beat(),
-                _ = flush.tick() => self.keeper.flush_soon(),
+                _ = flush.tick() => {
+                    self.keeper.flush_soon();
+                    self.close_expired_window();
+                }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
                     if count == 0 {
@@ -201,7 +204,9 @@ impl Loop {
         match event {
             Event::Arrived(arrival) => self.arrive(*arrival),
             Event::Dialed { peer, address, secured } => self.link_up(peer, *secured, Some(address)),
-            Event::Unreachable { peer, address, reason } => self.not_reached(peer, address, reason),
+            Event::Unreachable { peer, address, reason, imposter } => {
+                self.not_reached(peer, address, reason, imposter)
+            }
             Event::Received { peer, link, frames } => self.receive(peer, link, &frames),
             Event::Room => {} // pumped in the turn
             Event::Lost { peer, link, reason } => self.link_down(peer, link, reason),

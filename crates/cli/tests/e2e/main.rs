@@ -12,6 +12,8 @@ mod houses;
 mod loopback;
 mod secrecy;
 mod shared_key;
+mod starts;
+mod strange_pairings;
 
 use std::time::Duration;
 

@@ -85,8 +85,8 @@ impl Home {
     }
 
     /// Runs the home's program by another, such as `faketime`.
-    pub(crate) fn run_by(&mut self, words: &[&str]) {
-        self.before = words.iter().map(|&word| word.to_owned()).collect();
+    pub(crate) fn run_by(&mut self, words: &[String]) {
+        self.before = words.to_vec();
     }
 
     /// Starts the process and waits until it can be used.
@@ -147,6 +147,12 @@ impl Home {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
         let status = self.wait_for_end(Duration::from_secs(20));
         assert!(status.success(), "{} ended with {status}: {}", self.name, self.log_tail());
+    }
+
+    /// Ends the home and leaves a copy of its key somewhere.
+    pub(crate) fn stop_and_lend_key(mut self, to: &Path) {
+        self.stop();
+        fs::copy(self.data_dir.join("sharing_key"), to).expect("own files");
     }
 
     /// Ends the process as a power cut does.
@@ -249,7 +255,8 @@ impl Home {
 
     /// Returns the state of an entity, unless nobody has it.
     pub(crate) fn state(&self, id: &str) -> Option<String> {
-        let reply = self.api("GET", &format!("/sync/entities/{}", id.replace('/', "%2F")), None);
+        let reply =
+            self.api("GET", &format!("/sync/entities/{}", id.replace('/', "%2F").replace(' ', "%20")), None);
         reply.ok().then(|| reply.json()["state"].as_str().map(str::to_owned)).flatten()
     }
 

@@ -3,6 +3,7 @@
 mod api;
 mod home;
 mod leaks;
+mod mount;
 mod pairing;
 mod ran;
 mod tap;
@@ -14,6 +15,7 @@ use std::{
 
 pub(crate) use api::Reply;
 pub(crate) use home::{Home, Writer};
+pub(crate) use mount::Mount;
 pub(crate) use pairing::{Shown, other_code, pair, pair_through, show, type_code};
 pub(crate) use ran::{Lines, Ran};
 pub(crate) use tap::Tap;
@@ -43,4 +45,14 @@ pub(crate) fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> O
 #[allow(clippy::print_stderr, reason = "a measurement has no other way to be seen")]
 pub(crate) fn tell(text: &str) {
     eprintln!("{text}");
+}
+
+/// Returns the words that shift a program's clock, or says that the program for it is missing.
+pub(crate) fn faketime(shift: &str) -> Option<[String; 3]> {
+    let there = std::process::Command::new("faketime").args(["-f", "+1s", "true"]).status();
+    if there.is_ok_and(|status| status.success()) {
+        return Some(["faketime", "-f", shift].map(str::to_owned));
+    }
+    crate::netns::skip("faketime is missing: apt-get install faketime");
+    None
 }

@@ -7,7 +7,9 @@
 mod netns;
 mod support;
 
+mod clocks;
 mod crashes;
+mod disks;
 mod houses;
 mod loopback;
 mod secrecy;

@@ -62,9 +62,9 @@ fn invitation_pairs_once_and_not_after_its_time() {
     let link = invite(&mut villa);
     let spoiled = format!("{}{}", &link[..link.len() - 1], if link.ends_with('q') { 'p' } else { 'q' });
     flat.cli(&["pair", "--accept", &spoiled]).fails(2, "link");
-    if let Some(words) = faketime("+10m") {
+    if let Some(clock) = faketime("+10m") {
         let mut late = Home::on_loopback("Late");
-        late.run_by(&words);
+        late.run_in(clock);
         late.start();
         late.cli(&["pair", "--accept", &link]).fails(2, "expired");
     }

@@ -47,12 +47,18 @@ pub(crate) fn tell(text: &str) {
     eprintln!("{text}");
 }
 
-/// Returns the words that shift a program's clock, or says that the program for it is missing.
-pub(crate) fn faketime(shift: &str) -> Option<[String; 3]> {
-    let there = std::process::Command::new("faketime").args(["-f", "+1s", "true"]).status();
-    if there.is_ok_and(|status| status.success()) {
-        return Some(["faketime", "-f", shift].map(str::to_owned));
-    }
-    crate::netns::skip("faketime is missing: apt-get install faketime");
-    None
+/// Returns the environment that shifts a program's clock, or says that the library for it is missing.
+///
+/// The program `faketime` itself would stand between the test and the home's process.
+pub(crate) fn faketime(shift: &str) -> Option<Vec<(String, String)>> {
+    let shown = std::process::Command::new("faketime").args(["-f", shift, "env"]).output();
+    let Some(shown) = shown.ok().filter(|shown| shown.status.success()) else {
+        crate::netns::skip("faketime is missing: apt-get install faketime");
+        return None;
+    };
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let wanted = ["LD_PRELOAD", "FAKETIME"];
+    let set = text.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| wanted.contains(name));
+    let own = [("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+    Some(set.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }

@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod demo;
 mod discover;
 mod doctor;
 mod entity;
@@ -41,7 +42,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Completions(completions) => completions::run(&completions, screen),
         Verb::Man => man::run(screen),
         Verb::Run(run) => run::run(run, &cli.common, screen).await,
-        Verb::Demo(_) => Err(Failure::NotYet("demo")),
+        Verb::Demo(demo) => demo::run(&demo, screen).await,
         Verb::Bench(_) => Err(Failure::NotYet("bench")),
         Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
         Verb::Strategy(_) => Err(Failure::NotYet("strategy")),

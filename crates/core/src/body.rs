@@ -86,6 +86,11 @@ impl<'a> Group<'a> {
         fields(self.key, self.fields).map(|field| field.expect("a body is checked when it is made"))
     }
 
+    /// Returns the same values under another dot.
+    pub(crate) fn moved_to(self, dot: Dot) -> Self {
+        Self { dot, ..self }
+    }
+
     /// Tells whether both groups hold the same values.
     pub fn same_values(&self, other: &Group<'_>) -> bool {
         self.fields == other.fields || self.fields().eq(other.fields())

@@ -26,10 +26,13 @@ use crate::{
     intent::{Intent, Outcome},
     replica::Replica,
     wire::{
-        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, is_tagged, open, tag,
+        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, Why, is_tagged, open,
+        tag,
     },
 };
 
+#[cfg(test)]
+mod hostile;
 mod incoming;
 mod outgoing;
 
@@ -344,7 +347,10 @@ impl Session {
             }
             Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
             Message::Refused(refused) => {
-                let (effects, again) = self.outgoing.refused(replica, peer, refused);
+                let (mut effects, again) = self.outgoing.refused(replica, peer, refused);
+                if refused.why == Why::Skew && replica.leapt_ahead(refused.clock, now_ms) {
+                    effects.extend(replica.restamp(now_ms));
+                }
                 self.ask_for(again, None);
                 return Ok(effects);
             }

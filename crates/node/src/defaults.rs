@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    num::NonZeroU16,
+    num::{NonZeroU16, NonZeroU32},
     time::Duration,
 };
 
@@ -151,6 +151,9 @@ pub const SYNC_BIND: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 pub const API_PORT: u16 = 8766;
 /// This machine only: whoever reaches the API steers the home.
 pub const API_BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Entities that one peer may place here (T17): five times the largest house seen, and little enough for a small board.
+pub const ENTITIES_PER_PEER: NonZeroU32 =
+    NonZeroU32::new(crosshome_core::defaults::MAX_ENTITIES_PER_PEER as u32).unwrap();
 /// A DNS label (RFC 1035), because the name is announced as one.
 pub const HOME_NAME_BYTES: usize = 63;
 /// An id in groups has 71 characters.
@@ -330,3 +333,8 @@ pub const HISTORY_WAITING: usize = 10_000;
 pub const WAITING_SPARE: usize = 1024;
 /// Characters of a state shown to people who open the file; the record holds it all.
 pub const STATE_SHOWN: usize = 255;
+
+// ---- bridges ----
+
+/// How long the simulated house leaves a command to its dead device unanswered: longer than any command lives.
+pub const SILENT_DEVICE: Duration = Duration::from_secs(60);

@@ -34,6 +34,7 @@ mod connect;
 mod doctor;
 mod entities;
 mod keeper;
+mod link;
 mod links;
 mod metrics;
 mod names;
@@ -185,6 +186,7 @@ impl Loop {
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.close_expired_window();
+                    self.commands.expire(now_ms());
                 }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
@@ -231,7 +233,7 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) => {}
+                Effect::Commit(_) | Effect::Restamped => {}
                 Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),

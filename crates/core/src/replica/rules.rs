@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Replica;
 use crate::{
-    HomeId, Space,
+    EntityId, HomeId, Space,
     effect::{Durability, Effect},
-    grant::{Admission, Right, Selector},
+    grant::{Admission, Right, Selector, Traits},
     table::Number,
 };
 
@@ -29,6 +29,13 @@ impl Replica {
     pub fn revoke(&mut self, peer: Option<HomeId>, selector: &Selector, peers: &[HomeId]) -> Effect {
         let before = self.admitted(peers);
         self.grants.clear(peer, selector);
+        self.settle_grants(before, peers)
+    }
+
+    /// Notes where an entity stands in the house, which may change who sees it.
+    pub fn set_traits(&mut self, id: EntityId, traits: Traits, peers: &[HomeId]) -> Effect {
+        let before = self.admitted(peers);
+        self.traits.insert(id, traits);
         self.settle_grants(before, peers)
     }
 

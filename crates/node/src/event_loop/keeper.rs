@@ -87,6 +87,13 @@ impl Keeper {
         self.dirty.grants = true;
     }
 
+    /// Lets the stored clock fall to the present one: the clock had leapt ahead.
+    pub(super) fn clock_reset(&mut self) {
+        self.clock = Hlc::default();
+        self.dirty.actor = true;
+        tracing::warn!("this home's clock had leapt ahead; its changes have stamps of the present now");
+    }
+
     pub(super) fn actor_changed(&mut self) {
         self.dirty.actor = true;
     }
@@ -149,6 +156,7 @@ impl Loop {
                     (self.keeper.dirty.lazily, self.keeper.dirty.cursors) = (true, true);
                 }
                 Effect::Removed(key) => self.keeper.removed(key.clone()),
+                Effect::Restamped => self.keeper.clock_reset(),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use crosshome_core::HomeId;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::links::Link;
+use super::link::Link;
 use crate::{
     store::PeerRow,
     views::{LinkState, PeerView, Stamp, Via},

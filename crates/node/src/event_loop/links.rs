@@ -199,7 +199,7 @@ impl Loop {
             peer = %id.short(), name = peer.row.alias.as_deref().unwrap_or(&peer.row.name),
             took_ms = link.opened.elapsed().as_millis() as u64, "peer online"
         );
-        peer.reason = None;
+        (peer.reason, peer.imposter) = (None, None);
         let known = peer
             .address
             .as_ref()

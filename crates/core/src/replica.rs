@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod merge;
+mod restamp;
 mod rules;
 
 pub use merge::{Offered, Refusal};

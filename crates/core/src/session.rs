@@ -26,7 +26,8 @@ use crate::{
     intent::{Intent, Outcome},
     replica::Replica,
     wire::{
-        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, is_tagged, open, tag,
+        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, Why, is_tagged, open,
+        tag,
     },
 };
 
@@ -346,7 +347,11 @@ impl Session {
             }
             Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
             Message::Refused(refused) => {
-                let (effects, again) = self.outgoing.refused(replica, peer, refused);
+                let (mut effects, again) = self.outgoing.refused(replica, peer, refused);
+                if refused.why == Why::Skew && replica.leapt_ahead(refused.clock, now_ms) {
+                    effects.extend(replica.restamp(now_ms));
+                    incoming::order(&mut effects);
+                }
                 self.ask_for(again, None);
                 return Ok(effects);
             }

@@ -50,9 +50,12 @@ pub(super) async fn run(args: &Demo, screen: &Screen) -> Result<(), Failure> {
     };
     scene.street.close().await;
     if live {
-        return played;
+        screen.note("all homes are stopped and their files removed");
+        // Ctrl-C is as good a way out as q.
+        return played
+            .or_else(|failure| if matches!(failure, Failure::Interrupted) { Ok(()) } else { Err(failure) });
     }
-    scene.story.end(&scene.street, &played)?;
+    scene.story.end(&played)?;
     played
 }
 

@@ -7,11 +7,15 @@
 mod netns;
 mod support;
 
+mod clocks;
 mod crashes;
+mod disks;
 mod houses;
 mod loopback;
 mod secrecy;
 mod shared_key;
+mod starts;
+mod strange_pairings;
 
 use std::time::Duration;
 

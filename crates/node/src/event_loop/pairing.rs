@@ -142,9 +142,6 @@ impl Desk {
     pub(super) fn tidy(&mut self) {
         self.joined.retain(|_, at| at.elapsed() < JOIN_AGAIN);
         self.misfits.retain(|_, at| at.elapsed() < MISFIT_SHOWN);
-        if self.shown && self.windows().shown(self.now_ms()).is_none() {
-            self.shown = false;
-        }
     }
 
     /// Returns where homes with another shared key are.
@@ -197,7 +194,21 @@ impl Loop {
 
     pub(super) fn pair_cancel(&mut self) {
         self.desk.windows().cancel();
+        if self.desk.shown {
+            self.end_window("it was cancelled");
+        }
+    }
+
+    /// Closes a window whose time is over; called about once a second.
+    pub(super) fn close_expired_window(&mut self) {
+        if self.desk.shown && self.desk.windows().shown(self.desk.now_ms()).is_none() {
+            self.end_window("nobody typed the code in time");
+        }
+    }
+
+    fn end_window(&mut self, reason: &str) {
         self.close_window();
+        self.tell_pairing(views::PairingNews::Ended { reason: reason.into() });
     }
 
     /// Types a code at the homes that may show it.
@@ -266,7 +277,7 @@ impl Loop {
                     let reason = error.to_string();
                     self.tell_pairing(views::PairingNews::Failed { reason, tries_left });
                     if tries_left == 0 {
-                        self.close_window();
+                        self.end_window("all tries were wrong");
                     }
                 }
             }

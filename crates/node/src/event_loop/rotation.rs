@@ -12,7 +12,7 @@ use crosshome_core::{
     wire::Reason,
 };
 
-use super::{Loop, links};
+use super::Loop;
 use crate::{
     channel::Endpoint,
     discovery::Announcement,
@@ -107,7 +107,7 @@ impl Loop {
         let (replica, bytes) = (&self.replica, statement.to_bytes().to_vec());
         if let Some(mut link) = peer.link.take() {
             link.session.rotate(bytes);
-            links::last_words(&mut link, replica);
+            link.last_words(replica);
         }
         self.reach(new.id());
         self.tell_peer(new.id());

@@ -2,6 +2,7 @@
 
 use crosshome_node::views::{EntityView, LinkState, PeerView};
 use serde_json::Value;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::story::span;
 use crate::text::plain;
@@ -12,6 +13,7 @@ pub(super) enum Look {
     Plain,
     Dim,
     Bold,
+    Bar,
     Good,
     Warm,
     Bad,
@@ -31,17 +33,28 @@ impl Cell {
 
     /// Writes it into a column: cut or filled up to its width.
     pub(super) fn print(&self, width: usize, color: bool) -> String {
-        let mut text: String = self.text.chars().take(width).collect();
-        if self.text.chars().count() > width && width > 0 {
-            text.pop();
-            text.push('…');
-        }
-        let fill = " ".repeat(width - text.chars().count());
+        let text = fitted(&self.text, width);
+        let fill = " ".repeat(width.saturating_sub(text.width()));
         match self.look.code().filter(|_| color) {
             Some(code) => format!("\x1b[{code}m{text}\x1b[0m{fill}"),
             None => text + &fill,
         }
     }
+}
+
+/// Cuts a text so that it takes no more columns than there are.
+fn fitted(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used < width
+    };
+    let mut cut: String = text.chars().take_while(fits).collect();
+    cut.extend((width > 0).then_some('…'));
+    cut
 }
 
 impl Look {
@@ -50,6 +63,7 @@ impl Look {
             Self::Plain => return None,
             Self::Dim => "2",
             Self::Bold => "1",
+            Self::Bar => "1;7",
             Self::Good => "32",
             Self::Warm => "33",
             Self::Bad => "1;31",
@@ -102,9 +116,7 @@ pub(super) fn link(running: bool, peer: Option<&PeerView>) -> Cell {
         _ if !running => Cell::new(Look::Bad, "restarting"),
         None => Cell::new(Look::Dim, "not paired"),
         Some(peer) => match (peer.state, peer.rtt_ms) {
-            (LinkState::Online, Some(rtt)) => {
-                Cell::new(Look::Good, format!("online, {} there+back", span(rtt)))
-            }
+            (LinkState::Online, Some(rtt)) => Cell::new(Look::Good, format!("online, {}", span(rtt))),
             (LinkState::Online, None) => Cell::new(Look::Good, "online"),
             (LinkState::Connecting, _) => Cell::new(Look::Bad, "connecting"),
             (LinkState::Offline, _) => Cell::new(Look::Bad, "cut off"),
@@ -131,6 +143,8 @@ mod tests {
         assert_eq!(cell.print(4, false), "onl…");
         assert_eq!(cell.print(0, false), "");
         assert_eq!(cell.print(7, true), "\x1b[32monline\x1b[0m ");
+        let wide = Cell::new(Look::Plain, "🌙🍄x");
+        assert_eq!([wide.print(5, false), wide.print(4, false)], ["🌙🍄x", "🌙… "]);
     }
 
     #[test]

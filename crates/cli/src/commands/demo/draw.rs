@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::{
     cells::{self, Cell, Look},
     seen::Seen,
-    story::{Step, line},
+    story::{INDENT, Step, line},
 };
 
 /// Columns of the entity ids: the longest of the simulated house.
@@ -19,8 +21,8 @@ const FRAME: usize = 9;
 
 /// What the keys do.
 const KEYS: [&str; 2] = [
-    "l L light   t T warmer   n N note   (small: villa does it, capital: flat does it)",
-    "k flat tries the lock   a the awning   s share more   x cut   c conflict   q quit",
+    "villa does:  l light  t warmer  n note    flat does:  L light  T warmer  N note",
+    "flat tries:  k lock  a awning      s share more  x cut, heal  c conflict  q quit",
 ];
 
 /// Everything that is drawn.
@@ -30,8 +32,8 @@ pub(super) struct Picture<'a> {
     /// How many homes there are.
     pub(super) homes: usize,
     pub(super) seen: &'a [Seen],
-    /// Where each shown home's API is, and its directory.
-    pub(super) places: &'a [String],
+    /// The directory of each shown home.
+    pub(super) dirs: &'a [String],
     pub(super) steps: &'a [Step],
     pub(super) color: bool,
 }
@@ -49,17 +51,21 @@ impl Picture<'_> {
         picture.extend(self.rows().iter().map(|(owner, id)| self.row(columns, owner, id)));
         picture.push(rule());
         let room = lines.saturating_sub(picture.len() + FRAME - 4);
-        let told = self.story(room);
+        let told = self.story(columns, room);
         let blank = room.saturating_sub(told.len());
         picture.extend(told.iter().map(|line| Cell::new(Look::Plain, line).print(columns, false)));
         picture.extend((0..blank).map(|_| String::new()));
         picture.push(rule());
-        picture.extend(
-            self.places.iter().take(2).map(|place| Cell::new(Look::Dim, place).print(columns, self.color)),
-        );
+        picture.extend(self.places().map(|place| Cell::new(Look::Dim, place).print(columns, self.color)));
         picture.extend(KEYS.map(|keys| Cell::new(Look::Plain, keys).print(columns, false)));
         picture.truncate(lines);
         picture
+    }
+
+    /// Returns where the first two homes are found from another terminal.
+    fn places(&self) -> impl Iterator<Item = String> {
+        let homes = self.names.iter().zip(self.seen).zip(self.dirs).take(2);
+        homes.map(|((name, seen), dir)| format!("{name:5}  {}  --data-dir {dir}", seen.api))
     }
 
     fn title(&self, columns: usize) -> String {
@@ -67,7 +73,7 @@ impl Picture<'_> {
         let right = format!("villa's links: {up} of {} up", self.homes - 1);
         let left = format!(" crosshome demo · {} homes on this machine", self.homes);
         let gap = columns.saturating_sub(left.chars().count() + right.chars().count() + 1);
-        Cell::new(Look::Bold, format!("{left}{}{right}", " ".repeat(gap))).print(columns, self.color)
+        Cell::new(Look::Bar, format!("{left}{}{right} ", " ".repeat(gap))).print(columns, self.color)
     }
 
     fn heading(&self, columns: usize) -> String {
@@ -82,7 +88,7 @@ impl Picture<'_> {
             let other = if place == 0 { flat } else { villa };
             cells::link(seen.running, seen.link(other))
         });
-        self.line(columns, &Cell::new(Look::Dim, "link"), links, &Cell::new(Look::Plain, ""))
+        self.line(columns, &Cell::new(Look::Dim, "link, round trip"), links, &Cell::new(Look::Plain, ""))
     }
 
     /// Returns every entity that somebody sees: the villa's own first.
@@ -104,12 +110,11 @@ impl Picture<'_> {
         self.line(columns, &Cell::new(Look::Plain, name), homes, &cells::lag(lag.copied()))
     }
 
-    fn story(&self, room: usize) -> Vec<String> {
-        let lines: Vec<_> = self
-            .steps
-            .iter()
-            .flat_map(|step| line(step).lines().map(str::to_owned).collect::<Vec<_>>())
-            .collect();
+    /// Returns the end of the story, in so many lines.
+    fn story(&self, columns: usize, room: usize) -> Vec<String> {
+        let told: Vec<_> = self.steps.iter().map(line).collect();
+        let lines: Vec<_> =
+            told.iter().flat_map(|step| step.lines()).flat_map(|line| wrapped(line, columns)).collect();
         lines[lines.len().saturating_sub(room)..].to_vec()
     }
 
@@ -117,11 +122,25 @@ impl Picture<'_> {
         let width = columns.saturating_sub(IDS + LAG) / self.names.len().max(1);
         let mut line = id.print(IDS, self.color);
         for cell in homes {
-            line.push_str(&cell.print(width - 1, self.color));
+            line.push_str(&cell.print(width.saturating_sub(1), self.color));
             line.push(' ');
         }
         line + &lag.print(LAG, self.color)
     }
+}
+
+/// Breaks a line at its blanks; what goes on stands below the text, not below the time.
+fn wrapped(line: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let last = lines.last_mut().expect("there is always one");
+        if !last.trim().is_empty() && last.width() + word.width() > columns {
+            lines.push(" ".repeat(INDENT));
+        }
+        // Blanks in front are words without letters.
+        lines.last_mut().expect("there is always one").extend([word, " "]);
+    }
+    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// Things that people touch come before what only tells.
@@ -144,11 +163,15 @@ mod tests {
     }
 
     fn entity(id: &str, space: &str, state: &str, attributes: serde_json::Value) -> What {
+        changed(id, space, state, attributes, 980)
+    }
+
+    fn changed(id: &str, space: &str, state: &str, attributes: serde_json::Value, at: i64) -> What {
         event(
             "entity",
             json!({
                 "entity_id": id, "home": "villa", "space": space, "class": "device", "state": state,
-                "attributes": attributes, "last_changed": Stamp(1_000), "last_updated": Stamp(1_000),
+                "attributes": attributes, "last_changed": Stamp(at), "last_updated": Stamp(at),
                 "updated_by": "villa", "shared_with": [], "conflict": id.starts_with("input_text"),
             }),
         )
@@ -169,7 +192,12 @@ mod tests {
             seen.take(What::Begins, Stamp(0));
             seen.take(peer(other), Stamp(0));
             seen.take(event("present", json!({})), Stamp(0));
-            seen.take(entity("light.living_room", space, "on", json!({"brightness": 200})), Stamp(1_003));
+            seen.api = "http://127.0.0.1:4711".into();
+            seen.take(entity("light.living_room", space, "off", json!({})), Stamp(990));
+            seen.take(
+                changed("light.living_room", space, "on", json!({"brightness": 200}), 1_000),
+                Stamp(1_003),
+            );
             seen.take(entity("input_text.note", space, "milk and cake", json!({})), Stamp(1_000));
         }
         let climate = json!({"current_temperature": 20.3, "temperature": 21.5, "hvac_action": "heating"});
@@ -180,12 +208,10 @@ mod tests {
 
     fn draw(seen: &[Seen], columns: usize, lines: usize) -> String {
         let names = ["villa".to_owned(), "flat".to_owned()];
-        let places =
-            names.clone().map(|name| format!("{name:5}  http://127.0.0.1:4711  --data-dir /tmp/x/{name}"));
+        let dirs = names.clone().map(|name| format!("/tmp/x/{name}"));
         let step =
             Step { step: "steer", text: "flat turns light.living_room on: done".into(), took_ms: 93.0 };
-        let picture =
-            Picture { names: &names, homes: 2, seen, places: &places, steps: &[step], color: false };
+        let picture = Picture { names: &names, homes: 2, seen, dirs: &dirs, steps: &[step], color: false };
         picture.draw(columns, lines).iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
     }
 
@@ -202,6 +228,12 @@ mod tests {
         for size in 0..40 {
             assert!(draw(&scene(), size, size).lines().count() <= size.max(1));
         }
+    }
+
+    #[test]
+    fn long_step_goes_on_below_its_text() {
+        let text = wrapped("   1.0 ms  flat: lock.cellar unlocked: refused", 30);
+        assert_eq!(text, ["   1.0 ms  flat: lock.cellar", "           unlocked: refused"]);
     }
 
     #[test]

@@ -37,7 +37,12 @@ pub(super) async fn press(scene: &Scene, key: u8) -> Result<(), Failure> {
         b'a' => ask(scene, flat, "cover.awning", json!({"state": "open"}), "open").await,
         b's' => share_more(scene).await,
         b'x' => cable(scene).await,
-        b'c' => conflict::play(scene).await,
+        b'c' => {
+            if !linked(scene).await? {
+                conflict::heal(scene).await?;
+            }
+            conflict::play(scene).await
+        }
         _ => Ok(()),
     }
 }
@@ -86,11 +91,15 @@ async fn share_more(scene: &Scene) -> Result<(), Failure> {
 }
 
 async fn cable(scene: &Scene) -> Result<(), Failure> {
-    let link = scene.street.villa().peer(scene.street.flat().name()).await?;
-    match link.map(|link| link.state) {
-        Some(LinkState::Online) => conflict::cut(scene).await,
-        _ => conflict::heal(scene).await,
+    match linked(scene).await? {
+        true => conflict::cut(scene).await,
+        false => conflict::heal(scene).await,
     }
+}
+
+async fn linked(scene: &Scene) -> Result<bool, Failure> {
+    let link = scene.street.villa().peer(scene.street.flat().name()).await?;
+    Ok(link.is_some_and(|link| link.state == LinkState::Online))
 }
 
 async fn sees(home: &Home, id: &str) -> Result<Option<EntityView>, Failure> {

@@ -44,25 +44,32 @@ async fn show(
     let shown = draw::room(terminal.size().0).min(scene.street.homes().len());
     let (sender, mut news) = mpsc::channel(256);
     let _watching = seen::watch(scene, shown, &sender);
-    let mut window = Window::new(scene, shown, screen).await;
-    let (mut typed, mut acts, mut frames) = (terminal::keys(), JoinSet::new(), interval(FRAME));
+    let mut window = Window::new(scene, shown, screen);
+    let (mut typed, mut frames, mut drawn) = (terminal::keys(), interval(FRAME), Vec::new());
+    let (mut acts, mut cable) = (JoinSet::new(), JoinSet::new());
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     if conflict {
-        acts.spawn_local(act(scene.clone(), b'c'));
+        cable.spawn_local(act(scene.clone(), b'c'));
     }
     loop {
         tokio::select! {
             Some(news) = news.recv() => window.take(news),
             key = typed.recv() => match key {
                 None | Some(b'q' | b'Q') => return Ok(()),
-                // One act at a time: two of them at one cable would wait for each other.
-                Some(key) if acts.is_empty() || !b"xc".contains(&key) => drop(acts.spawn_local(act(scene.clone(), key))),
-                Some(_) => {}
+                // One act at a time at the cable: two would wait for each other.
+                Some(b'x' | b'c') if !cable.is_empty() => {}
+                Some(key @ (b'x' | b'c')) => drop(cable.spawn_local(act(scene.clone(), key))),
+                Some(key) => drop(acts.spawn_local(act(scene.clone(), key))),
             },
             Some(_) = acts.join_next() => {}
+            Some(_) = cable.join_next() => {}
             _ = frames.tick() => {
                 let (columns, lines) = terminal.size();
-                terminal.draw(&window.picture(scene, columns, lines))?;
+                let picture = window.picture(scene, columns, lines);
+                if picture != drawn {
+                    terminal.draw(&picture)?;
+                    drawn = picture;
+                }
             }
         }
     }
@@ -80,25 +87,17 @@ async fn act(scene: Rc<Scene>, key: u8) {
 struct Window {
     names: Vec<String>,
     seen: Vec<Seen>,
-    places: Vec<String>,
+    dirs: Vec<String>,
     color: bool,
 }
 
 impl Window {
-    async fn new(scene: &Scene, shown: usize, screen: &Screen) -> Self {
+    fn new(scene: &Scene, shown: usize, screen: &Screen) -> Self {
         let homes = &scene.street.homes()[..shown];
-        let mut places = Vec::new();
-        for home in homes {
-            places.push(format!(
-                "{:5}  crosshome --data-dir {} entity list",
-                home.name(),
-                home.dir().display()
-            ));
-        }
         Self {
             names: homes.iter().map(|home| home.name().to_owned()).collect(),
             seen: homes.iter().map(|_| Seen::default()).collect(),
-            places,
+            dirs: homes.iter().map(|home| home.dir().display().to_string()).collect(),
             color: screen.has_color(),
         }
     }
@@ -112,7 +111,7 @@ impl Window {
             names: &self.names,
             homes: scene.street.homes().len(),
             seen: &self.seen,
-            places: &self.places,
+            dirs: &self.dirs,
             steps: &scene.story.last(STEPS),
             color: self.color,
         };

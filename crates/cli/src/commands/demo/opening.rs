@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use crosshome_node::views::{HomeSeen, LinkState, PairedReply, PairingNews, Right, ShownCode};
+use crosshome_node::views::{HomeSeen, LinkState, PairedReply, PairingNews, Right, ShownCode, Status};
 use hyper::Method;
 use serde_json::json;
 
 use super::{
     Scene,
     home::{Cable, Home},
+    story::Place,
     wait::until,
 };
 use crate::{events::Events, failure::Failure};
@@ -28,8 +29,8 @@ pub(super) async fn play(scene: &Scene) -> Result<(), Failure> {
     let Scene { street, story } = scene;
     let (villa, flat) = (street.villa(), street.flat());
     let mark = Instant::now();
-    start(&[villa, flat]).await?;
-    story.tell("run", mark, running(&[villa, flat]).await?)?;
+    let places = start(scene, &[villa, flat]).await?;
+    story.tell("run", mark, running(&places))?;
 
     let mark = Instant::now();
     see(villa, flat).await?;
@@ -38,7 +39,7 @@ pub(super) async fn play(scene: &Scene) -> Result<(), Failure> {
 
     let mark = Instant::now();
     let (code, words) = pair(villa, flat).await?;
-    story.tell("pair", mark, format!("flat shows {code}, villa types it: paired, both show {words}"))?;
+    story.tell("pair", mark, format!("flat shows {code}, villa types it: paired\nboth show {words}"))?;
 
     let mark = Instant::now();
     share(villa, flat, &SHARED).await?;
@@ -49,7 +50,7 @@ pub(super) async fn play(scene: &Scene) -> Result<(), Failure> {
     let others: Vec<_> = street.others().iter().collect();
     for batch in others.chunks(BATCH) {
         let mark = Instant::now();
-        start(batch).await?;
+        start(scene, batch).await?;
         for home in batch {
             see(villa, home).await?;
             pair(villa, home).await?;
@@ -62,23 +63,31 @@ pub(super) async fn play(scene: &Scene) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn start(homes: &[&Home]) -> Result<(), Failure> {
+async fn start(scene: &Scene, homes: &[&Home]) -> Result<Vec<Place>, Failure> {
     for home in homes {
         home.start(Cable::In).await?;
     }
+    let mut places = Vec::new();
     for home in homes {
-        home.ready().await?;
+        let Status { home: view, api, .. } = home.ready().await?;
+        let data_dir = home.dir().display().to_string();
+        let place = Place { id: view.id, name: view.name, api, data_dir };
+        scene.story.place(place.clone());
+        places.push(place);
     }
-    Ok(())
+    Ok(places)
 }
 
-async fn running(homes: &[&Home]) -> Result<String, Failure> {
-    let mut lines = vec!["villa and flat run, each a process with its own key and store".to_owned()];
-    for home in homes {
-        let api = home.status().await?.api.unwrap_or_default();
-        lines.push(format!("{:5}  {api}  --data-dir {}", home.name(), home.dir().display()));
+fn running(places: &[Place]) -> String {
+    let mut text = "villa and flat run, each a process with its own key and store".to_owned();
+    for Place { name, api, data_dir, .. } in places {
+        text += &format!(
+            "
+{name:5}  {}  --data-dir {data_dir}",
+            api.as_deref().unwrap_or_default()
+        );
     }
-    Ok(lines.join("\n"))
+    text
 }
 
 async fn see(home: &Home, other: &Home) -> Result<(), Failure> {

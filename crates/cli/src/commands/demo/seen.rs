@@ -37,6 +37,7 @@ pub(super) enum What {
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) running: bool,
+    pub(super) api: String,
     pub(super) peers: Vec<PeerView>,
     /// By the home whose they are, and id.
     pub(super) entities: BTreeMap<(String, String), EntityView>,
@@ -57,10 +58,11 @@ impl Seen {
     pub(super) fn take(&mut self, what: What, now: Stamp) {
         match what {
             What::Begins => {
-                *self = Self { running: true, peers: std::mem::take(&mut self.peers), ..Self::default() }
+                let (peers, api) = (std::mem::take(&mut self.peers), std::mem::take(&mut self.api));
+                *self = Self { running: true, peers, api, ..Self::default() };
             }
             What::Gone => (self.running, self.present) = (false, false),
-            What::Status(status) => self.peers = status.peers,
+            What::Status(status) => (self.peers, self.api) = (status.peers, status.api.unwrap_or_default()),
             What::Event(event) => self.hear(&event, now),
         }
     }
@@ -104,7 +106,8 @@ impl Seen {
 
     fn entity(&mut self, view: EntityView, now: Stamp) {
         let key = (view.home.clone(), view.entity_id.clone());
-        let news = self.entities.get(&key).is_none_or(|known| known.last_updated != view.last_updated);
+        // What is new here was shared just now, however old it is.
+        let news = self.entities.get(&key).is_some_and(|known| known.last_updated != view.last_updated);
         if self.present && news && view.space == Space::Received {
             self.lag_ms.insert(view.entity_id.clone(), (now.0 - view.last_updated.0).max(0));
         }

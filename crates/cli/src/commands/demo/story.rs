@@ -10,8 +10,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::street::Street;
 use crate::{failure::Failure, output::Screen};
+
+/// Columns in front of a step's text, where its time stands.
+pub(super) const INDENT: usize = 11;
 
 /// The story so far.
 pub(super) struct Story {
@@ -20,6 +22,7 @@ pub(super) struct Story {
     aloud: AtomicBool,
     /// Appended to by whoever acts, read by whoever draws.
     steps: Mutex<Vec<Step>>,
+    places: Mutex<Vec<Place>>,
 }
 
 /// One thing that happened.
@@ -37,21 +40,30 @@ pub(super) struct Step {
 #[derive(Serialize)]
 struct Told<'a> {
     ok: bool,
-    homes: Vec<Place<'a>>,
+    homes: &'a [Place],
     steps: &'a [Step],
     took_ms: f64,
     error: Option<String>,
 }
 
-/// A home of the story.
-#[derive(Serialize)]
-struct Place<'a> {
-    name: &'a str,
+/// A home of the story, and where it was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Place {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) api: Option<String>,
+    pub(super) data_dir: String,
 }
 
 impl Story {
     pub(super) fn new(screen: Screen) -> Self {
-        Self { screen, started: Instant::now(), aloud: AtomicBool::new(true), steps: Mutex::default() }
+        Self {
+            screen,
+            started: Instant::now(),
+            aloud: AtomicBool::new(true),
+            steps: Mutex::default(),
+            places: Mutex::default(),
+        }
     }
 
     /// Tells what happened since a moment.
@@ -69,6 +81,11 @@ impl Story {
         Ok(())
     }
 
+    /// Takes note of a home that runs.
+    pub(super) fn place(&self, place: Place) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+    }
+
     /// Prints no more: from now on somebody draws the steps.
     pub(super) fn hush(&self) {
         self.aloud.store(false, Ordering::Relaxed);
@@ -81,11 +98,11 @@ impl Story {
     }
 
     /// Tells how it ended.
-    pub(super) fn end(&self, street: &Street, played: &Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) fn end(&self, played: &Result<(), Failure>) -> Result<(), Failure> {
         let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let told = Told {
             ok: played.is_ok(),
-            homes: street.homes().iter().map(|home| Place { name: home.name() }).collect(),
+            homes: &self.places.lock().unwrap_or_else(PoisonError::into_inner),
             steps: &steps,
             took_ms: millis(self.started.elapsed()),
             error: played.as_ref().err().map(ToString::to_string),
@@ -102,7 +119,7 @@ impl Story {
 
 /// Writes a step with its time in front; what takes several lines stands in line.
 pub(super) fn line(step: &Step) -> String {
-    let indent = format!("\n{:11}", "");
+    let indent = format!("\n{:INDENT$}", "");
     format!("{:>9}  {}", span(step.took_ms), step.text.replace('\n', &indent))
 }
 

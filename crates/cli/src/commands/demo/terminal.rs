@@ -5,13 +5,13 @@ use std::{
     thread,
 };
 
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use rustix::termios::{self, InputModes, LocalModes, OptionalActions, Termios};
 use tokio::sync::mpsc;
 
-/// Alternate screen, no cursor.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J";
-/// Cursor, screen as it was.
-const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
+/// Alternate screen, no cursor, and no line that runs on into the next.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+/// All as it was.
+const LEAVE: &[u8] = b"\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /// A terminal that is drawn on until this is dropped, also by a panic.
 pub(super) struct Terminal {
@@ -24,6 +24,8 @@ impl Terminal {
         let before = termios::tcgetattr(io::stdin())?;
         let mut keys = before.clone();
         keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        // Ctrl-S would stop the picture, and the demo with it.
+        keys.input_modes.remove(InputModes::IXON);
         termios::tcsetattr(io::stdin(), OptionalActions::Now, &keys)?;
         let terminal = Self { before };
         write(ENTER)?;
@@ -38,10 +40,11 @@ impl Terminal {
         }
     }
 
-    /// Draws lines from the top; what is below them is cleared.
+    /// Draws lines from the top and clears the rest.
     pub(super) fn draw(&self, lines: &[String]) -> io::Result<()> {
-        // In one write, so that nobody sees half a picture.
-        write(format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n")).as_bytes())
+        // In one write, so that nobody sees half a picture. It is cleared before and not after: behind a full line
+        // the cursor stands on its last letter.
+        write(format!("\x1b[H\x1b[J{}", lines.join("\r\n")).as_bytes())
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Home {
     namespace: Option<String>,
     settings: Value,
     filter: &'static str,
-    before: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Option<Child>,
     secrets: Secrets,
 }
@@ -57,8 +57,17 @@ impl Home {
         let place = tempfile::tempdir().expect("a directory");
         let data_dir = place.path().join("data");
         let name = name.to_owned();
-        let (before, secrets) = (Vec::new(), Secrets::default());
-        Self { name, place, data_dir, namespace, settings, filter: "trace", before, process: None, secrets }
+        Self {
+            name,
+            place,
+            data_dir,
+            namespace,
+            settings,
+            filter: "trace",
+            environment: Vec::new(),
+            process: None,
+            secrets: Secrets::default(),
+        }
     }
 
     /// Sets something of the configuration, by a path such as `/sync/port`.
@@ -84,9 +93,9 @@ impl Home {
         self.data_dir = dir.to_owned();
     }
 
-    /// Runs the home's program by another, such as `faketime`.
-    pub(crate) fn run_by(&mut self, words: &[&str]) {
-        self.before = words.iter().map(|&word| word.to_owned()).collect();
+    /// Runs the home in this environment beside what it needs, such as that of another clock.
+    pub(crate) fn run_in(&mut self, environment: Vec<(String, String)>) {
+        self.environment = environment;
     }
 
     /// Starts the process and waits until it can be used.
@@ -131,12 +140,12 @@ impl Home {
         let program = env!("CARGO_BIN_EXE_crosshome");
         let mut words: Vec<String> = Vec::new();
         words.extend(self.namespace.iter().flat_map(|name| ["ip", "netns", "exec", name].map(str::to_owned)));
-        words.extend(self.before.iter().cloned());
         words.extend([program, "run", "--config"].map(str::to_owned));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(config).arg("--data-dir").arg(&self.data_dir);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.place.path()).env("RUST_LOG", self.filter).env("RUST_BACKTRACE", "1");
+        command.envs(self.environment.iter().cloned());
         command
     }
 
@@ -147,6 +156,12 @@ impl Home {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
         let status = self.wait_for_end(Duration::from_secs(20));
         assert!(status.success(), "{} ended with {status}: {}", self.name, self.log_tail());
+    }
+
+    /// Ends the home and leaves a copy of its key somewhere.
+    pub(crate) fn stop_and_lend_key(mut self, to: &Path) {
+        self.stop();
+        fs::copy(self.data_dir.join("sharing_key"), to).expect("own files");
     }
 
     /// Ends the process as a power cut does.
@@ -249,7 +264,8 @@ impl Home {
 
     /// Returns the state of an entity, unless nobody has it.
     pub(crate) fn state(&self, id: &str) -> Option<String> {
-        let reply = self.api("GET", &format!("/sync/entities/{}", id.replace('/', "%2F")), None);
+        let reply =
+            self.api("GET", &format!("/sync/entities/{}", id.replace('/', "%2F").replace(' ', "%20")), None);
         reply.ok().then(|| reply.json()["state"].as_str().map(str::to_owned)).flatten()
     }
 

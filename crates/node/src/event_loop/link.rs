@@ -76,7 +76,7 @@ impl Link {
         per_s: Option<NonZeroU32>,
         post: &mpsc::Sender<Event>,
     ) -> Self {
-        let (reader, writer) = secured.into_link(None);
+        let (reader, writer) = secured.into_link(Some(Dictionary::shipped()));
         let (sender, bursts) = mpsc::channel(1);
         let (signs, now) = (Arc::<Signs>::default(), Instant::now());
         let name = Name { peer, link: number, post: post.clone() };

@@ -136,10 +136,9 @@ pub fn shrink(failure: Failure) -> Failure {
 fn try_smaller(best: &mut Failure, change: impl FnOnce(&mut Plan)) {
     let mut plan = best.plan.clone();
     change(&mut plan);
-    if plan.skipped.len() > best.plan.skipped.len() || plan.faults.len() < best.plan.faults.len() {
-        if let Err(smaller) = run(&plan) {
-            *best = smaller;
-        }
+    let smaller = plan.skipped.len() > best.plan.skipped.len() || plan.faults.len() < best.plan.faults.len();
+    if let (true, Err(failure)) = (smaller, run(&plan)) {
+        *best = failure;
     }
 }
 

@@ -129,7 +129,7 @@ impl Incoming {
         taken.replies.extend(
             wants.map(|numbers| Message::Want(Want { numbers: numbers.to_vec(), ..Want::default() })),
         );
-        self.latest = self.latest.max(offer.clock);
+        self.latest = offer.clock;
         self.reached = offer.seq.map(|seq| (seq, offer.end)).or(self.reached);
         self.ended = offer.end;
         self.follow(replica, peer, &mut taken.effects)?;
@@ -290,7 +290,7 @@ fn complete(drafts: Vec<Draft>, replica: &Replica, key: &EntityKey) -> Option<Si
 }
 
 /// Puts one commit, as urgent as the most urgent, in front.
-fn order(effects: &mut Vec<Effect>) {
+pub(super) fn order(effects: &mut Vec<Effect>) {
     let commits = effects.iter().filter_map(|effect| match effect {
         Effect::Commit(durability) => Some(*durability),
         _ => None,

@@ -61,13 +61,10 @@ impl Disk {
 
     /// Stores the clock's high-water mark ahead, when it is passed.
     pub(super) fn keep_clock(&mut self, replica: &Replica, now_ms: u64) {
-        if replica.clock().last() > self.clock {
+        // another incarnation has a clock of its own, which may be earlier
+        if replica.clock().last() > self.clock || replica.actor() != self.actor {
             self.clock = replica.clock().ahead(now_ms);
         }
-    }
-
-    pub(super) fn clock(&self) -> Hlc {
-        self.clock
     }
 
     /// Starts a home from what is here.

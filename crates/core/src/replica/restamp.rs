@@ -1,0 +1,79 @@
+//! After a wall clock was far ahead and is right again: what carries stamps from the future is stamped anew.
+//!
+//! A hybrid clock never runs backwards, so a home whose wall clock once stood a year
+//! ahead would be refused by all others for a year. When a peer's clock agrees with the
+//! wall clock of now, the home goes on as another incarnation, whose stamps begin now,
+//! and says again under new dots what it had said under those from the future. A new
+//! version has seen the one in whose place it stands, so nothing shows twice and nothing
+//! is lost.
+
+use super::Replica;
+use crate::{
+    Space,
+    body::Body,
+    defaults::MAX_SKEW_MS,
+    dot::{Dot, VersionVector},
+    effect::{Durability, Effect},
+    hlc::{Clock, Hlc},
+    table::Number,
+    version::Version,
+};
+
+impl Replica {
+    /// Takes note of a peer's clock, and stamps anew what lies in the future if it shows that this home's
+    /// stamps are wrong and its wall clock is right.
+    pub fn compare_clocks(&mut self, theirs: Hlc, now_ms: u64) -> Vec<Effect> {
+        let agree = theirs.ms().abs_diff(now_ms) <= MAX_SKEW_MS;
+        match agree && !self.clock.trusts(now_ms) {
+            true => self.restamp(now_ms),
+            false => Vec::new(),
+        }
+    }
+
+    fn restamp(&mut self, now_ms: u64) -> Vec<Effect> {
+        self.births += 1;
+        self.reincarnate();
+        self.clock = Clock::after(Hlc::at(now_ms));
+        let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
+        let mut effects = vec![Effect::Commit(Durability::Now)];
+        let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
+        for number in numbers {
+            if self.restamp_entity(number, limit, now_ms) {
+                self.table.touch(number);
+                effects.push(Effect::Changed(number));
+            }
+        }
+        effects
+    }
+
+    /// Says versions of an entity again where they carry stamps beyond a limit: own ones, and in this home's own
+    /// space those of others too, whose authors may be gone.
+    fn restamp_entity(&mut self, number: Number, limit: Hlc, now_ms: u64) -> bool {
+        let me = self.me.home;
+        let Some(entity) = self.table.get(number) else { return false };
+        let ours = |version: &Version| version.dot.actor.home == me || entity.key.space == Space::Home(me);
+        let late = |version: &&Version| {
+            version.dot.hlc > limit || version.groups().any(|group| group.dot.hlc > limit)
+        };
+        let late: Vec<_> = entity.siblings.iter().filter(|v| ours(v)).filter(late).cloned().collect();
+        for version in &late {
+            let dot = self.stamp(now_ms);
+            let known_to_all = |seen: &Dot| seen.actor.home == me || seen.hlc <= limit;
+            let mut context: VersionVector = version.context.dots().filter(known_to_all).collect();
+            if known_to_all(&version.dot) {
+                context.insert(version.dot);
+            }
+            let groups = version.groups().map(|mut group| {
+                group.dot = if group.dot.hlc > limit { dot } else { group.dot };
+                group
+            });
+            let body = Body::of(dot, groups);
+            let again = Version { dot, context, body, timed: true, ..version.clone() };
+            if let Some(entity) = self.table.get_mut(number) {
+                entity.siblings.retain(|known| known.dot != version.dot);
+                entity.siblings.insert(again);
+            }
+        }
+        !late.is_empty()
+    }
+}

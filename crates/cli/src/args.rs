@@ -125,12 +125,18 @@ pub(crate) struct Run {
     /// Configuration file: Home Assistant's, or one of its own
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Put a simulated house behind the home; the seed decides its days
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1", hide = true)]
+    pub(crate) simulate: Option<u64>,
+    /// Stop when standard input ends, as it does when whoever started this home is gone
+    #[arg(long, hide = true)]
+    pub(crate) until_eof: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// How many homes
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=16))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=50))]
     pub(crate) homes: u8,
     /// Play the story to its end and exit
     #[arg(long)]
@@ -371,6 +377,9 @@ pub(crate) struct Bench {
     /// Fewer and shorter runs
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Work for a measurement, ordered over stdin
+    #[arg(long, hide = true)]
+    pub(crate) worker: bool,
 }
 
 #[derive(Debug, Args)]

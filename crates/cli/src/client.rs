@@ -52,6 +52,11 @@ impl Client {
         Ok(Self { data_dir, api: common.api.clone(), token: common.token.clone() })
     }
 
+    /// Finds the home in this directory.
+    pub(crate) fn of_dir(data_dir: PathBuf) -> Self {
+        Self { data_dir, api: None, token: None }
+    }
+
     /// Reads something.
     ///
     /// # Errors

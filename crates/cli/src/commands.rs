@@ -1,7 +1,9 @@
 //! One file per verb: each asks the home and shows the answer.
 
+mod bench;
 mod completions;
 mod config;
+mod demo;
 mod discover;
 mod doctor;
 mod entity;
@@ -41,8 +43,8 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Completions(completions) => completions::run(&completions, screen),
         Verb::Man => man::run(screen),
         Verb::Run(run) => run::run(run, &cli.common, screen).await,
-        Verb::Demo(_) => Err(Failure::NotYet("demo")),
-        Verb::Bench(_) => Err(Failure::NotYet("bench")),
+        Verb::Demo(demo) => demo::run(&demo, screen).await,
+        Verb::Bench(bench) => bench::run(&bench, screen).await,
         Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
         Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
         Verb::Backup(_) => Err(Failure::NotYet("backup")),

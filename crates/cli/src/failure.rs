@@ -62,6 +62,18 @@ pub(crate) enum Failure {
     /// The doctor found errors.
     #[error("errors found: {0}")]
     Sick(usize),
+    /// A measurement did not come to its end.
+    #[error("the measurement failed: {0}")]
+    Bench(String),
+    /// A home of the demo did not start, or died.
+    #[error("{name} {what}")]
+    DemoHome { name: String, what: String },
+    /// The live demo draws on a terminal, and there is none.
+    #[error("the live demo needs a terminal and draws no JSON")]
+    NoTerminal,
+    /// The demo's story took another turn.
+    #[error("the story went wrong: {0}")]
+    Story(String),
     /// The verb is for later.
     #[error("{0} is not in this version")]
     NotYet(&'static str),

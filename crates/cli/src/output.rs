@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Where output goes and what it looks like.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
     json: bool,
     /// Whether stdout is coloured.
@@ -28,6 +28,11 @@ impl Screen {
     /// Prints JSON or text, coloured or not.
     pub(crate) fn new(json: bool, color: Color) -> Self {
         Self { json, color: color.wanted(&io::stdout()), error_color: color.wanted(&io::stderr()) }
+    }
+
+    /// Tells whether stdout is coloured.
+    pub(crate) fn has_color(&self) -> bool {
+        self.color
     }
 
     /// Tells whether JSON is wanted.
@@ -138,7 +143,7 @@ fn exit(failure: &Failure) -> Exit {
     match failure {
         Failure::Refused(problem) => exit_of(problem),
         Failure::NotRunning(_) | Failure::NoAnswer { .. } | Failure::BrokeOff(_) => Exit::Unreachable,
-        Failure::BadUrl(_) | Failure::Ambiguous { .. } => Exit::Usage,
+        Failure::BadUrl(_) | Failure::Ambiguous { .. } | Failure::NoTerminal => Exit::Usage,
         Failure::Config(_) => Exit::Config,
         Failure::Start(error) if error.is_configuration() => Exit::Config,
         Failure::Start(_) => Exit::Failure,
@@ -147,7 +152,8 @@ fn exit(failure: &Failure) -> Exit {
         Failure::ConflictsOpen(_) => Exit::ConflictsOpen,
         Failure::Sick(_) => Exit::Sick,
         Failure::Garbled(_) | Failure::Risky(_) | Failure::NoPeer(_) | Failure::Interrupted => Exit::Failure,
-        Failure::NotYet(_) | Failure::Output(_) => Exit::Failure,
+        Failure::DemoHome { .. } | Failure::Story(_) => Exit::Failure,
+        Failure::Bench(_) | Failure::NotYet(_) | Failure::Output(_) => Exit::Failure,
     }
 }
 
@@ -178,6 +184,7 @@ fn hint(failure: &Failure) -> Option<String> {
         Failure::NoPeer(_) => "see who is paired with crosshome peers list",
         Failure::PairingEnded(_) => "show a new code with crosshome pair --show",
         Failure::ConflictsOpen(_) => "see them with crosshome conflicts list",
+        Failure::NoTerminal => "play the story to its end without one: crosshome demo --once",
         Failure::Sick(_) => "follow the remedies above",
         _ => return None,
     };

@@ -86,6 +86,11 @@ impl<'a> Group<'a> {
         fields(self.key, self.fields).map(|field| field.expect("a body is checked when it is made"))
     }
 
+    /// Returns the same values under another dot.
+    pub(crate) fn moved_to(self, dot: Dot) -> Self {
+        Self { dot, ..self }
+    }
+
     /// Returns the names of the fields, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let mut decoder = Decoder::new(self.fields);

@@ -56,8 +56,12 @@ pub const CHUNK: usize = 32 * 1024;
 /// Most entities one peer may place in this home's store.
 pub const MAX_ENTITIES_PER_PEER: usize = 10_000;
 
-/// How many boots back a cursor can still be understood.
-pub const EPOCHS_KEPT: usize = 16;
+/// How many starts back a cursor can still be understood: a home that is restarted every hour, or caught in a loop of
+/// crashes, is understood by a peer that was away for days. Four KiB in the store.
+pub const EPOCHS_KEPT: usize = 256;
+
+/// How many starts of another home a cursor names; it is sent in every hello.
+pub const TRAIL_KEPT: usize = 16;
 
 /// Shortest time between two complete resynchronisations of a peer, in milliseconds.
 ///

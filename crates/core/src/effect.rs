@@ -43,6 +43,8 @@ pub enum Effect {
         /// The ping's nonce.
         nonce: u64,
     },
+    /// Stores the clock as it is: this home's clock had leapt ahead and was put right.
+    Restamped,
     /// Tells people of something that ought not to happen.
     Report {
         /// Whose session it was.

@@ -18,7 +18,10 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::{defaults::EPOCHS_KEPT, hlc::Hlc};
+use crate::{
+    defaults::{EPOCHS_KEPT, TRAIL_KEPT},
+    hlc::Hlc,
+};
 
 /// The epochs of a home's own change log, each with the place where it began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +99,7 @@ impl Cursor {
             Some(last) if last.0 == epoch => last.1 = seq,
             _ => self.trail.push((epoch, seq)),
         }
-        let surplus = self.trail.len().saturating_sub(EPOCHS_KEPT);
+        let surplus = self.trail.len().saturating_sub(TRAIL_KEPT);
         self.trail.drain(..surplus);
         self.mark = mark;
     }
@@ -119,6 +122,14 @@ mod tests {
         let log = epochs(&[(1, 0), (2, 50)]);
         assert_eq!(log.resume(&cursor(&[(1, 30)]), 90), Resume::From(30));
         assert_eq!(log.resume(&cursor(&[(1, 30), (2, 80)]), 90), Resume::From(80));
+    }
+
+    #[test]
+    fn follower_that_missed_a_hundred_starts_goes_on() {
+        let mut log = Epochs::default();
+        (1..=100).for_each(|start| log.open(start, start * 10));
+        assert_eq!(log.resume(&cursor(&[(1, 20)]), 2_000), Resume::From(20));
+        assert_eq!(log.resume(&cursor(&[(1, 21)]), 2_000), Resume::Fork(20));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! # use crosshome_core::{HomeId, grant::{Grants, Right, Selector, Traits}};
 //! let (mut grants, flat) = (Grants::default(), HomeId([2; 32]));
 //! grants.set(Some(flat), Selector::Glob("light.*".into()), Some(Right::Read), 1);
-//! let admitted = grants.admits(flat, &"light.hall".parse().unwrap(), &Traits::default());
+//! let admitted = grants.admits(flat, &"light.hall".parse().unwrap(), &Traits::default(), || false);
 //! assert_eq!(admitted.map(|grant| grant.right), Some(Right::Read));
 //! ```
 
@@ -99,13 +99,21 @@ impl Grants {
         self.0.iter_mut().filter(|grant| grant.peer == Some(old)).for_each(|grant| grant.peer = Some(new));
     }
 
-    /// Returns what the peer may do with the entity, if anything.
-    pub fn admits(&self, peer: HomeId, id: &EntityId, traits: &Traits) -> Option<Admission> {
+    /// Returns what the peer may do with the entity, if anything; what is risky is admitted by its exact id alone.
+    pub fn admits(
+        &self,
+        peer: HomeId,
+        id: &EntityId,
+        traits: &Traits,
+        risky: impl FnOnce() -> bool,
+    ) -> Option<Admission> {
         let matching = self.0.iter().filter(|grant| grant.peer.is_none_or(|known| known == peer));
         let deciding = matching.filter(|grant| grant.selector.matches(id, traits)).max_by_key(|grant| {
             (matches!(grant.selector, Selector::Entity(_)), grant.peer.is_some(), grant.seq)
         })?;
-        Some(Admission { right: deciding.right?, seq: deciding.seq })
+        let admission = Admission { right: deciding.right?, seq: deciding.seq };
+        let exact = matches!(deciding.selector, Selector::Entity(_));
+        (exact || !risky()).then_some(admission)
     }
 
     /// Returns the place in the change log of the latest rule that speaks of the peer.
@@ -208,7 +216,9 @@ mod tests {
     const FLAT: HomeId = HomeId([2; 32]);
 
     fn admits(grants: &Grants, id: &str) -> Option<Right> {
-        grants.admits(FLAT, &id.parse().unwrap(), &Traits::default()).map(|admission| admission.right)
+        grants
+            .admits(FLAT, &id.parse().unwrap(), &Traits::default(), || false)
+            .map(|admission| admission.right)
     }
 
     #[test]
@@ -226,6 +236,16 @@ mod tests {
         grants.set(Some(FLAT), Selector::parse("light.*").unwrap(), Some(Right::Control), 2);
         assert_eq!(admits(&grants, "light.hall"), None);
         assert_eq!(admits(&grants, "light.attic"), Some(Right::Control));
+    }
+
+    #[test]
+    fn pattern_never_admits_what_is_risky() {
+        let (mut grants, lock) = (Grants::default(), "lock.door".parse().unwrap());
+        grants.set(Some(FLAT), Selector::Glob("*".into()), Some(Right::Control), 1);
+        assert_eq!(grants.admits(FLAT, &lock, &Traits::default(), || true), None);
+        grants.set(Some(FLAT), Selector::Entity(lock.clone()), Some(Right::Read), 2);
+        let admitted = grants.admits(FLAT, &lock, &Traits::default(), || true);
+        assert_eq!(admitted.map(|admission| admission.right), Some(Right::Read));
     }
 
     #[test]

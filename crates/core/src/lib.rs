@@ -20,6 +20,7 @@ pub mod json;
 pub mod pairing;
 pub mod record;
 pub mod replica;
+pub mod risk;
 pub mod seed;
 pub mod session;
 pub mod siblings;

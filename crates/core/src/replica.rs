@@ -25,6 +25,7 @@ use crate::{
     epoch::{Cursor, Epochs},
     grant::{Admission, Grants, Right, Traits},
     hlc::{Clock, Hlc},
+    risk::is_risky,
     seed::Seed,
     table::{Class, Entity, Number, Table},
     update::{Update, UpdateError},
@@ -247,7 +248,8 @@ impl Replica {
     /// Returns what a peer may do with an entity of this home.
     pub fn admits(&self, peer: HomeId, entity: &Entity) -> Option<Admission> {
         static NOWHERE: Traits = Traits { area: None, labels: Vec::new() };
-        self.grants.admits(peer, &entity.key.id, self.traits.get(&entity.key.id).unwrap_or(&NOWHERE))
+        let traits = self.traits.get(&entity.key.id).unwrap_or(&NOWHERE);
+        self.grants.admits(peer, &entity.key.id, traits, || is_risky(entity))
     }
 
     /// Returns what distinguishes this replica from others.

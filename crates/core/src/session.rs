@@ -44,6 +44,8 @@ pub struct Session {
     peer: HomeId,
     me: HomeId,
     joint: bool,
+    /// The lowest version that this peer may speak.
+    proto_low: u16,
     /// What a peer with the same shared key would say.
     proof: Option<[u8; 32]>,
     greeted: Option<Greeting>,
@@ -98,6 +100,7 @@ impl Session {
             peer,
             me: replica.actor().home,
             joint,
+            proto_low: PROTO.0.max(me.proto_low),
             proof: None,
             greeted: None,
             hello: encoded,
@@ -294,7 +297,7 @@ impl Session {
         now_ms: u64,
     ) -> Result<Vec<Effect>, SessionError> {
         let proto = hello.proto_high.min(PROTO.1);
-        if proto < hello.proto_low || proto < PROTO.0 {
+        if proto < hello.proto_low || proto < self.proto_low {
             self.close(Reason::Version);
             return Err(SessionError::Version(hello.proto_low, hello.proto_high));
         }

@@ -207,7 +207,7 @@ proptest! {
                 })
             };
             let right = kinds.into_iter().find_map(decides).and_then(|(_, _, right)| *right);
-            prop_assert_eq!(grants.admits(HOMES[0], &id, &traits).map(|admission| admission.right), right);
+            prop_assert_eq!(grants.admits(HOMES[0], &id, &traits, || false).map(|admission| admission.right), right);
         }
     }
 }

@@ -19,13 +19,15 @@ struct Home {
     session: Option<Session>,
     sent: usize,
     reports: Vec<Incident>,
+    /// How far its wall clock is ahead.
+    ahead: u64,
 }
 
 impl Home {
     fn new(id: u8) -> Self {
         let mut replica = Replica::new(HomeId([id; 32]), Options::default());
         replica.epochs.open(u64::from(id), 0);
-        Self { replica, session: None, sent: 0, reports: Vec::new() }
+        Self { replica, session: None, sent: 0, reports: Vec::new(), ahead: 0 }
     }
 
     fn id(&self) -> HomeId {
@@ -86,7 +88,8 @@ fn carry(from: &mut Home, to: &mut Home) -> usize {
     while let Some(frame) = from.session.as_mut().unwrap().offer(&from.replica) {
         from.sent += frame.len();
         count += 1;
-        let effects = to.session.as_mut().unwrap().receive(&mut to.replica, &frame, NOW + 10).unwrap();
+        let effects =
+            to.session.as_mut().unwrap().receive(&mut to.replica, &frame, NOW + 10 + to.ahead).unwrap();
         to.reports.extend(effects.iter().filter_map(|effect| match effect {
             Effect::Report { incident, .. } => Some(*incident),
             _ => None,
@@ -246,8 +249,9 @@ fn stamp_from_the_future_is_refused_and_asked_for_again() {
     villa.set("light.hall", "on", 1);
     villa.grant(flat.id(), "light.*", Right::Read);
     connect(&mut villa, &mut flat);
-    villa.set("light.hall", "off", 3_600_000);
-    carry(&mut villa, &mut flat);
+    villa.ahead = 3_600_000;
+    villa.set("light.hall", "off", villa.ahead);
+    talk(&mut villa, &mut flat);
     assert_eq!(flat.sees(villa.id(), "light.hall").as_deref(), Some(r#"="on""#));
     assert_eq!(flat.reports, [Incident::ClockSkew]);
     assert!(!flat.session.as_ref().unwrap().in_sync(&flat.replica));
@@ -270,6 +274,17 @@ fn home_whose_clock_was_a_year_ahead_is_heard_as_soon_as_it_is_right() {
     assert_eq!(villa.sees(villa.id(), "input_text.note").as_deref(), Some(r#"="b""#));
     assert!(villa.replica.clock().last().ms() < NOW + 60_000);
     assert!(flat.reports.is_empty() && villa.reports.is_empty());
+}
+
+#[test]
+fn peer_never_falls_behind_the_protocol_it_has_spoken() {
+    let (villa, mut flat) = pair();
+    let old = Introduction { boot: 1, name: "villa", proto_low: 1 };
+    let mut session = Session::open(flat.id(), false, &old, &villa.replica, NOW);
+    let hello = session.offer(&villa.replica).expect("a hello");
+    let pinned = Introduction { boot: 2, name: "flat", proto_low: 2 };
+    let mut careful = Session::open(villa.id(), false, &pinned, &flat.replica, NOW);
+    assert!(careful.receive(&mut flat.replica, &hello, NOW).is_err());
 }
 
 // Each of the following shows something that the simulator, a law or a careful reader found.
@@ -497,4 +512,26 @@ fn everything_in_the_joint_space_is_a_document() {
     let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
     villa.replica.update(&key, Class::Device, &Update::state("on"), Cause::Device, NOW).unwrap();
     assert_eq!(villa.replica.find(&key).unwrap().class, Class::Document);
+}
+
+#[test]
+fn home_whose_clock_leapt_ahead_and_was_put_right_is_heard_again() {
+    let (mut villa, mut flat) = pair();
+    villa.set("light.hall", "on", 1);
+    villa.set("light.attic", "on", 2);
+    villa.grant(flat.id(), "light.*", Right::Read);
+    connect(&mut villa, &mut flat);
+    let year = 365 * 24 * 3_600_000;
+    villa.set("light.hall", "off", year);
+    talk(&mut villa, &mut flat);
+    assert_eq!(
+        flat.sees(villa.id(), "light.hall").as_deref(),
+        Some(r#"="off""#),
+        "with a stamp of the present"
+    );
+    villa.set("light.attic", "off", 20);
+    talk(&mut villa, &mut flat);
+    assert_eq!(flat.sees(villa.id(), "light.attic").as_deref(), Some(r#"="off""#));
+    assert!(villa.replica.clock().last().ms() < NOW + year);
+    assert!(villa.replica.actor().incarnation > 0);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    num::NonZeroU16,
+    num::{NonZeroU16, NonZeroU32},
     time::Duration,
 };
 
@@ -51,6 +51,9 @@ pub const COMPRESS_FROM_BYTES: usize = 512;
 pub const COMPRESS_LEVEL: i32 = 3;
 /// How much a compressed frame may grow (T25): our densest snapshots reach 40.
 pub const DECOMPRESS_RATIO: usize = 100;
+/// Time the other side's system gets to acknowledge what was sent: five to ten round trips of a bad radio link. Sooner than
+/// that a retry of the system's own heals an outage; later its pauses grow beyond a second.
+pub const UNACKNOWLEDGED_TIME: Duration = Duration::from_secs(3);
 /// A write without any progress for this long means nobody reads (T19).
 pub const STALL_TIME: Duration = Duration::from_secs(30);
 /// Age at which a link is replaced by a fresh handshake, so that no session key lives for ever.
@@ -148,6 +151,9 @@ pub const SYNC_BIND: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 pub const API_PORT: u16 = 8766;
 /// This machine only: whoever reaches the API steers the home.
 pub const API_BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Entities that one peer may place here (T17): five times the largest house seen, and little enough for a small board.
+pub const ENTITIES_PER_PEER: NonZeroU32 =
+    NonZeroU32::new(crosshome_core::defaults::MAX_ENTITIES_PER_PEER as u32).unwrap();
 /// A DNS label (RFC 1035), because the name is announced as one.
 pub const HOME_NAME_BYTES: usize = 63;
 /// An id in groups has 71 characters.
@@ -259,6 +265,12 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Shortest and longest pause between attempts to reach a peer; an announcement cuts it short.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// How long after the loss of a link the shortest pause stays: a cable, a reboot or an update takes less, and whoever waits
+/// for that sees the homes meet within a second. Two packets a second cost nobody anything.
+pub const EAGER_TIME: Duration = Duration::from_secs(120);
+
+/// Age from which a link is an earlier one when the peer comes again, and not made at once with the new one: ten handshakes.
+pub const MADE_AT_ONCE: Duration = Duration::from_secs(3);
 /// How long a link must last for its end to be an accident and not a fault that would only come back.
 pub const STEADY: Duration = Duration::from_secs(10);
 
@@ -280,6 +292,12 @@ pub const PAIRING_STEP_TIME: Duration = Duration::from_secs(10);
 /// Time after which a home in sight is asked again to join by the shared key.
 pub const JOIN_AGAIN: Duration = Duration::from_secs(60);
 
+/// How long the doctor tells of a home with another shared key after it was last met.
+pub const MISFIT_SHOWN: Duration = Duration::from_secs(600);
+
+/// Homes with another shared key remembered: more of them help nobody.
+pub const MISFITS_KEPT: usize = 16;
+
 /// How long the greater of two ids lets the other join.
 pub const JOIN_POLITELY: Duration = Duration::from_secs(2);
 
@@ -294,7 +312,7 @@ pub const EXPORTER_SYNC: &str = "EXPORTER-crosshome-sync-v1";
 /// How long a commit waits for a person who has the file open and writes to it: longer than any query by hand.
 pub const STORE_BUSY_TIME: Duration = Duration::from_secs(5);
 /// Page cache of the database in KiB: the inner pages of 100,000 entities fit; the system's own cache has the rest.
-pub const STORE_CACHE_KIB: i64 = 32768;
+pub const STORE_CACHE_KIB: i64 = 2048;
 /// Prepared statements kept: the store has some twenty-five.
 pub const STORE_STATEMENTS: usize = 32;
 /// Pages in the write-ahead log (4 KiB each) at which it is copied into the database: 4 MiB, as SQLite itself does.
@@ -315,3 +333,8 @@ pub const HISTORY_WAITING: usize = 10_000;
 pub const WAITING_SPARE: usize = 1024;
 /// Characters of a state shown to people who open the file; the record holds it all.
 pub const STATE_SHOWN: usize = 255;
+
+// ---- bridges ----
+
+/// How long the simulated house leaves a command to its dead device unanswered: longer than any command lives.
+pub const SILENT_DEVICE: Duration = Duration::from_secs(60);

@@ -34,6 +34,7 @@ mod connect;
 mod doctor;
 mod entities;
 mod keeper;
+mod link;
 mod links;
 mod metrics;
 mod names;
@@ -60,8 +61,8 @@ pub(crate) enum Event {
     Arrived(Box<Arrival>),
     /// A peer was reached.
     Dialed { peer: HomeId, address: String, secured: Box<Secured> },
-    /// A peer was not reached.
-    Unreachable { peer: HomeId, address: String, reason: String },
+    /// A peer was not reached; an imposter may have answered in its place.
+    Unreachable { peer: HomeId, address: String, reason: String, imposter: Option<HomeId> },
     /// Frames came over a link.
     Received { peer: HomeId, link: u64, frames: Vec<Frame> },
     /// A link can take more.
@@ -182,7 +183,12 @@ impl Loop {
                 biased;
                 () = stop.cancelled() => break,
                 _ = beat.tick() => self.beat(),
-                _ = flush.tick() => self.keeper.flush_soon(),
+                _ = flush.tick() => {
+                    self.keeper.flush_soon();
+                    self.close_expired_window();
+                    self.commands.expire(now_ms());
+                    self.mark_synced();
+                }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
                     if count == 0 {
@@ -201,7 +207,9 @@ impl Loop {
         match event {
             Event::Arrived(arrival) => self.arrive(*arrival),
             Event::Dialed { peer, address, secured } => self.link_up(peer, *secured, Some(address)),
-            Event::Unreachable { peer, address, reason } => self.not_reached(peer, address, reason),
+            Event::Unreachable { peer, address, reason, imposter } => {
+                self.not_reached(peer, address, reason, imposter)
+            }
             Event::Received { peer, link, frames } => self.receive(peer, link, &frames),
             Event::Room => {} // pumped in the turn
             Event::Lost { peer, link, reason } => self.link_down(peer, link, reason),
@@ -226,7 +234,7 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) => {}
+                Effect::Commit(_) | Effect::Restamped => {}
                 Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),

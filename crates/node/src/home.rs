@@ -25,7 +25,10 @@ use crosshome_core::{
     replica::{Options, Replica},
     seed::Seed,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,6 +48,7 @@ use crate::{
 pub struct Home {
     node: Node,
     about: About,
+    runtime: Handle,
     stop: CancellationToken,
     ended: Option<oneshot::Receiver<()>>,
 }
@@ -84,8 +88,8 @@ impl Home {
             let _ = end.send(());
         };
         thread::Builder::new().name("home".into()).spawn(engine).map_err(StartError::Thread)?;
-        let (node, about) = started.recv().map_err(|_| StartError::Died)??;
-        Ok(Self { node, about, stop, ended: Some(ended) })
+        let (node, about, runtime) = started.recv().map_err(|_| StartError::Died)??;
+        Ok(Self { node, about, runtime, stop, ended: Some(ended) })
     }
 
     /// Returns the way to talk to the home.
@@ -96,6 +100,11 @@ impl Home {
     /// Returns where it is found.
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// Returns the runtime of the home's own thread, where bridges live: what they report and hear changes no thread.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Waits until the home has ended by itself.
@@ -119,12 +128,12 @@ impl Drop for Home {
     }
 }
 
-type Ready = std::sync::mpsc::Sender<Result<(Node, About), StartError>>;
+type Ready = std::sync::mpsc::Sender<Result<(Node, About, Handle), StartError>>;
 
 async fn live(config: Config, ready: Ready, stop: CancellationToken) {
     match assemble(config, &stop).await {
         Ok((parts, about, node, street)) => {
-            let _ = ready.send(Ok((node, about)));
+            let _ = ready.send(Ok((node, about, Handle::current())));
             Loop::new(parts).run(stop.clone()).await;
             stop.cancel();
             street.close().await;
@@ -160,13 +169,14 @@ async fn assemble(
     let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
     stored.check_home(identity.id())?;
     let (id, name) = (identity.id(), config.home_name.as_str().to_owned());
-    let (stores, first) = recall(&mut store, stored, id)?;
+    let (stores, first) = recall(&mut store, stored, id, &config)?;
     store.commit(&first)?;
     let (pins, door) = (Pins::default(), Door::default());
     if config.sync.encryption.shared_key.is_some() {
         door.open();
     }
-    let endpoint = Endpoint::new(identity, pins.clone(), door.clone());
+    let loopback_only = !config.sync.encryption.enabled;
+    let endpoint = Endpoint::new(identity, pins.clone(), door.clone()).kept_to_loopback(loopback_only);
     let (post, events) = mpsc::channel(EVENTS_WAITING);
     let listener = listen(&config, &endpoint, &post)?.map(Arc::new);
     let sync_address = listener.as_ref().map(|listener| listener.address());
@@ -212,11 +222,13 @@ fn recall(
     store: &mut Store,
     stored: crate::store::Stored,
     id: HomeId,
+    config: &Config,
 ) -> Result<(Stores, Batch), StartError> {
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(|_| StartError::Random)?;
     let actor = stored.actor.unwrap_or(Actor::first(id));
-    let options = Options { seed: Seed::new(seed), ..Options::default() };
+    let quota = config.sync.max_entities_per_peer.get() as usize;
+    let options = Options { seed: Seed::new(seed), quota, ..Options::default() };
     let mut replica = Replica::restore(actor, stored.clock, stored.head, options);
     store.entities(|entity| replica.put_back(entity))?;
     replica.grants = stored.grants.into_iter().collect();
@@ -248,7 +260,9 @@ fn listen(
     let bind = SocketAddr::new(config.sync.bind, config.sync.port);
     if !config.sync.encryption.enabled {
         Listener::check_plain(bind)?;
-        tracing::warn!("sync.encryption.enabled is false: this home listens on loopback only");
+        tracing::warn!(
+            "sync.encryption.enabled is false: there is no unencrypted protocol, so this home keeps to this machine"
+        );
     }
     let (listener, arrivals) = Listener::open(bind, endpoint.clone())?;
     tokio::spawn(usher(arrivals, post.clone()));

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use crosshome_node::{
+    bridge::simulated,
     config::{Config, LogConfig, LogFormat, Sources},
     home::Home,
 };
@@ -13,7 +14,7 @@ use crate::{args, failure::Failure, output::Screen};
 
 /// Runs this home until SIGTERM or Ctrl-C, then says goodbye and stores what is left.
 pub(super) async fn run(args: args::Run, common: &args::Common, screen: &Screen) -> Result<(), Failure> {
-    let loaded = Config::load(&Sources::of_process(args.config, common.overrides()))?;
+    let loaded = Config::load(&Sources::of_process(args.config.clone(), common.overrides()))?;
     log_to_stderr(&loaded.config.log, common.color.wanted(&io::stderr()));
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if !loaded.config.enabled {
@@ -23,13 +24,27 @@ pub(super) async fn run(args: args::Run, common: &args::Common, screen: &Screen)
     keep_memory_private();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut home = Home::start(loaded.config)?;
+    if let Some(seed) = args.simulate {
+        tokio::spawn(simulated::live(home.node().clone(), simulated::House::new(seed)));
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = home.ended() => {}
+        () = end_of_input(), if args.until_eof => {}
     }
     home.stop().await;
     Ok(())
+}
+
+/// Waits for the end of standard input, on a thread that nobody waits for at exit.
+async fn end_of_input() {
+    let (over, end) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = over.send(());
+    });
+    let _ = end.await;
 }
 
 /// Logs for people on a terminal and as JSON to everything else, unless the configuration says which.

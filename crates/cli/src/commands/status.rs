@@ -16,10 +16,10 @@ pub(super) async fn run(args: &args::Status, client: &Client, screen: &Screen) -
 }
 
 fn text(status: &Status, screen: &Screen) -> String {
-    let Status { home, version, api, sync_port, encrypted, entities, conflicts_open, .. } = status;
-    let sync = match (sync_port, encrypted) {
-        (Some(port), true) => format!("port {port}, encrypted"),
-        (Some(port), false) => format!("port {port}, NOT encrypted"),
+    let Status { home, version, api, sync_port, loopback_only, entities, conflicts_open, .. } = status;
+    let sync = match (sync_port, loopback_only) {
+        (Some(port), false) => format!("port {port}, encrypted"),
+        (Some(port), true) => format!("port {port}, on this machine only"),
         (None, _) => "off".to_owned(),
     };
     let api = api.as_deref().unwrap_or("unix socket only");

@@ -247,6 +247,7 @@ mod tests {
         body::Body,
         defaults::{MAX_ENTITY, MAX_SKEW_MS},
         dot::{Actor, VersionVector},
+        grant::Selector,
         replica::Options,
         update::Update,
         version::Cause,
@@ -294,6 +295,21 @@ mod tests {
         let future = dot(HomeId([3; 32]), 0, NOW + MAX_SKEW_MS + 1);
         let refused = merge(&mut villa(), Space::Joint, version(dot(FLAT, 0, NOW), &[future], "x"));
         assert!(matches!(refused, Err(Refusal::Skew(_))));
+    }
+
+    #[test]
+    fn editor_cannot_have_seen_what_the_owner_has_not() {
+        let mut villa = villa();
+        let key = villa.own("light.hall".parse().unwrap());
+        villa.update(&key, Class::Document, &Update::state("a"), Cause::Person, NOW).unwrap();
+        villa.grant(Some(FLAT), Selector::parse("light.hall").unwrap(), Some(Right::Edit), &[FLAT]);
+        let unseen = dot(HomeId([3; 32]), 0, NOW);
+        let own = Space::Home(VILLA);
+        let claimed = merge(&mut villa, own, version(dot(FLAT, 0, NOW), &[unseen], "x"));
+        assert_eq!(claimed, Err(Refusal::Forbidden));
+        let of_another = merge(&mut villa, own, version(unseen, &[], "x"));
+        assert_eq!(of_another, Err(Refusal::Forbidden));
+        assert!(merge(&mut villa, own, version(dot(FLAT, 0, NOW), &[], "x")).is_ok());
     }
 
     #[test]

@@ -20,22 +20,23 @@ use crate::{
 };
 
 impl Replica {
-    /// Takes note of a peer's clock, and stamps anew what lies in the future if it shows that this home's
-    /// stamps are wrong and its wall clock is right.
+    /// Takes note of a peer's clock, and stamps anew what lies in the future if this home's clock had leapt ahead.
     pub fn compare_clocks(&mut self, theirs: Hlc, now_ms: u64) -> Vec<Effect> {
-        let agree = theirs.ms().abs_diff(now_ms) <= MAX_SKEW_MS;
-        match agree && !self.clock.trusts(now_ms) {
-            true => self.restamp(now_ms),
-            false => Vec::new(),
-        }
+        if self.leapt_ahead(theirs, now_ms) { self.restamp(now_ms) } else { Vec::new() }
     }
 
-    fn restamp(&mut self, now_ms: u64) -> Vec<Effect> {
+    /// Tells whether this home's stamps lie in the future of its own wall clock and of a peer's, which agree.
+    pub fn leapt_ahead(&self, peer_clock: Hlc, now_ms: u64) -> bool {
+        peer_clock.ms().abs_diff(now_ms) <= MAX_SKEW_MS && !self.clock.trusts(now_ms)
+    }
+
+    /// Goes on as another incarnation from the present, and says again what carries stamps from the future.
+    pub fn restamp(&mut self, now_ms: u64) -> Vec<Effect> {
         self.births += 1;
         self.reincarnate();
-        self.clock = Clock::after(Hlc::at(now_ms));
+        (self.clock, self.stored) = (Clock::after(Hlc::at(now_ms)), Hlc::at(now_ms));
         let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
-        let mut effects = vec![Effect::Commit(Durability::Now)];
+        let mut effects = vec![Effect::Commit(Durability::Now), Effect::Restamped];
         let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
         for number in numbers {
             if self.restamp_entity(number, limit, now_ms) {
@@ -63,10 +64,8 @@ impl Replica {
             if known_to_all(&version.dot) {
                 context.insert(version.dot);
             }
-            let groups = version.groups().map(|mut group| {
-                group.dot = if group.dot.hlc > limit { dot } else { group.dot };
-                group
-            });
+            let moved = |was: Dot| if was.hlc > limit { dot } else { was };
+            let groups = version.groups().map(|group| group.moved_to(moved(group.dot)));
             let body = Body::of(dot, groups);
             let again = Version { dot, context, body, timed: true, ..version.clone() };
             if let Some(entity) = self.table.get_mut(number) {

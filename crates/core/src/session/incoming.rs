@@ -129,7 +129,9 @@ impl Incoming {
         taken.replies.extend(
             wants.map(|numbers| Message::Want(Want { numbers: numbers.to_vec(), ..Want::default() })),
         );
-        self.latest = offer.clock;
+        if replica.clock().admits(offer.clock, now_ms).is_ok() {
+            self.latest = offer.clock;
+        }
         self.reached = offer.seq.map(|seq| (seq, offer.end)).or(self.reached);
         self.ended = offer.end;
         self.follow(replica, peer, &mut taken.effects)?;

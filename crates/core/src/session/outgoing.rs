@@ -8,6 +8,7 @@ use crate::{
     body::Group,
     defaults::{RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
+    dot::Actor,
     effect::{Durability, Effect, Incident},
     epoch::{Cursor, Resume},
     grant::Right,
@@ -33,6 +34,8 @@ pub(super) struct Outgoing {
     resent_ms: Option<u64>,
     /// What the peer has of each entity, as far as this session knows.
     sent: HashMap<Number, Sent, Seed>,
+    /// Whose stamps the marks are: those of an earlier incarnation say nothing of this one.
+    marked: Option<Actor>,
     /// The peer has every change of ours up to this stamp in entities it saw before `since`.
     mark: Hlc,
     since: u64,
@@ -72,6 +75,7 @@ impl Default for Outgoing {
             full: BTreeSet::new(),
             resent_ms: None,
             sent: HashMap::with_hasher(Seed::new([0; 16])),
+            marked: None,
             mark: Hlc::default(),
             since: 0,
             acknowledged: 0,
@@ -212,6 +216,9 @@ impl Outgoing {
         if self.closed || (self.ended && self.caught_up(replica)) {
             return None;
         }
+        if self.marked != Some(replica.actor()) {
+            self.forget_marks(replica.actor());
+        }
         let clock = replica.clock().last();
         let mut out = OfferBuilder::new(clock, &mut self.actors);
         let (table, chunk) = (replica.table(), replica.options().chunk);
@@ -308,6 +315,14 @@ impl Outgoing {
     #[cfg(feature = "sim")]
     pub(super) fn weight(&self) -> usize {
         self.messages.len() + self.backlog.len() + self.sent.len()
+    }
+
+    /// Sends every group again when its entity changes, for its stamps are of another incarnation.
+    fn forget_marks(&mut self, actor: Actor) {
+        if self.marked.replace(actor).is_some() {
+            self.mark = Hlc::default();
+            self.sent.values_mut().for_each(|sent| sent.mark = Hlc::default());
+        }
     }
 
     fn push(

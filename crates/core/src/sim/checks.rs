@@ -61,9 +61,19 @@ impl Ledger {
         self.holds(home, &entity.key, &entity.siblings, false)
     }
 
+    /// Takes note of versions that a home has given new stamps in the place of its own from the future.
+    pub(super) fn restamped(&mut self, home: usize, entity: &Entity) {
+        let fresh = entity.siblings.iter().filter(|version| !self.seen.contains_key(&version.dot));
+        let fresh: Vec<_> = fresh.map(|version| version.dot).collect();
+        let held = self.held[home].get(&entity.key).cloned().unwrap_or_default();
+        let gone = held.into_iter().filter(|dot| entity.siblings.iter().all(|version| version.dot != *dot));
+        let behind: HashSet<_> = gone.flat_map(|dot| self.behind(dot)).collect();
+        let behind = Rc::new(behind);
+        self.seen.extend(fresh.into_iter().map(|dot| (dot, behind.clone())));
+    }
+
     /// Compares what a home holds now with what it held; `may_lose` where something had to go.
     pub(super) fn holds(&mut self, home: usize, key: &EntityKey, now: &Siblings, may_lose: bool) -> Checked {
-        self.said_again(home, key, now);
         now.iter().try_for_each(|version| self.knows(key, version))?;
         let covered: HashSet<_> = now.iter().flat_map(|version| self.behind(version.dot)).collect();
         let before = self.held[home].get(key).cloned().unwrap_or_default();
@@ -76,17 +86,6 @@ impl Ledger {
         self.excuse(|write| write.home == home && write.key == *key && lost.contains(&write.dot));
         self.held[home].insert(key.clone(), now.iter().map(|version| version.dot).collect());
         Ok(())
-    }
-
-    /// Takes note of versions that a home has stamped anew: each has seen the one in whose place it stands.
-    fn said_again(&mut self, home: usize, key: &EntityKey, now: &Siblings) {
-        let by_home = |dot: &Dot| usize::from(dot.actor.home.0[0]) == home + 1;
-        let before = self.held[home].get(key).cloned().unwrap_or_default();
-        let gone = before.iter().filter(|dot| !now.iter().any(|version| version.dot == **dot));
-        let gone: HashSet<_> = gone.flat_map(|dot| self.behind(*dot)).collect();
-        for version in now.iter().filter(|version| by_home(&version.dot)) {
-            self.seen.entry(version.dot).or_insert_with(|| Rc::new(gone.clone()));
-        }
     }
 
     /// Takes note that a home has forgotten an entity.

@@ -61,10 +61,14 @@ impl Disk {
 
     /// Stores the clock's high-water mark ahead, when it is passed.
     pub(super) fn keep_clock(&mut self, replica: &Replica, now_ms: u64) {
-        // another incarnation has a clock of its own, which may be earlier
-        if replica.clock().last() > self.clock || replica.actor() != self.actor {
+        if replica.clock().last() > self.clock {
             self.clock = replica.clock().ahead(now_ms);
         }
+    }
+
+    /// Lets the clock's mark fall to the present: the home's clock had leapt ahead.
+    pub(super) fn forget_clock(&mut self) {
+        self.clock = Hlc::default();
     }
 
     /// Starts a home from what is here.

@@ -25,6 +25,9 @@ pub enum ChannelError {
         /// What the system said.
         source: io::Error,
     },
+    /// This home was told to keep to this machine: its configuration.
+    #[error("sync.encryption.enabled is false in the configuration, so this home keeps to this machine")]
+    LoopbackOnly,
     /// The machine is there, but no program listens on the port.
     #[error("nothing listens at {0}")]
     NobodyThere(String),

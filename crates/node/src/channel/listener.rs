@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Endpoint, Secured,
     limits::{HalfOpen, Seat},
+    secured::tune,
 };
 use crate::defaults::{ACCEPT_PAUSE, ARRIVALS, BACKLOG, HALF_OPEN, HALF_OPEN_PER_NETWORK};
 
@@ -87,6 +88,11 @@ impl Listener {
     /// Answers with another identity from the next connection on, as after a key rotation.
     pub fn answer_as(&self, endpoint: Endpoint) {
         *self.shared.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = endpoint;
+    }
+
+    /// Lets nobody in from now on, as at the beginning of a goodbye.
+    pub fn close(&self) {
+        self.stopping.cancel();
     }
 
     /// Closes the port and every connection that is not admitted yet.
@@ -198,8 +204,8 @@ impl Street {
         let endpoint = self.shared.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let arrivals = self.arrivals.clone();
         async move {
-            // A record is a whole burst already; without the option the link works, only slower.
-            let _ = stream.set_nodelay(true);
+            // Without these the link works, only slower.
+            let _ = tune(&stream);
             match endpoint.accept(stream).await {
                 // While the loop is busy the peer keeps its seat, so that waiting peers are bounded too.
                 Ok(secured) => drop(arrivals.send(Arrival { secured, address }).await),

@@ -21,7 +21,10 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 
 use super::{ChannelError, Door, Phase, Pins, Traffic, metered::Metered, tls, websocket};
 use crate::{
-    defaults::{CONNECT_TIME, FAREWELL_TIME, HANDSHAKE_BYTES, HANDSHAKE_TIME, UPGRADE_BYTES, UPGRADE_TIME},
+    defaults::{
+        CONNECT_TIME, FAREWELL_TIME, HANDSHAKE_BYTES, HANDSHAKE_TIME, UNACKNOWLEDGED_TIME, UPGRADE_BYTES,
+        UPGRADE_TIME,
+    },
     identity::{Identity, PeerKey},
 };
 
@@ -65,6 +68,7 @@ pub struct Endpoint {
     pins: Pins,
     sync: Arc<ServerConfig>,
     pair: Arc<ServerConfig>,
+    loopback_only: bool,
 }
 
 impl Endpoint {
@@ -72,7 +76,12 @@ impl Endpoint {
     pub fn new(identity: Identity, pins: Pins, door: Door) -> Self {
         let sync = tls::server_config(&identity, Purpose::Sync, &pins, &door);
         let pair = tls::server_config(&identity, Purpose::Pair, &pins, &door);
-        Self { identity, pins, sync, pair }
+        Self { identity, pins, sync, pair, loopback_only: false }
+    }
+
+    /// Returns the same home that dials nobody beyond this machine (T7).
+    pub fn kept_to_loopback(self, loopback_only: bool) -> Self {
+        Self { loopback_only, ..self }
     }
 
     /// Connects to `address` (`host:port`) and proves both keys.
@@ -85,7 +94,7 @@ impl Endpoint {
     ///
     /// Dropping the future closes the connection.
     pub async fn dial(&self, address: &str, target: Target) -> Result<Secured, ChannelError> {
-        self.dial_over(connect(address).await?, address, target).await
+        self.dial_over(connect(address, self.loopback_only).await?, address, target).await
     }
 
     /// As [`Endpoint::dial`], over a stream that leads to `authority` already.
@@ -268,12 +277,15 @@ async fn refuse(mut io: Carried, err: ChannelError) -> ChannelError {
 }
 
 /// Tries the addresses of a name one after the other and returns the first that answers.
-async fn connect(address: &str) -> Result<TcpStream, ChannelError> {
+async fn connect(address: &str, loopback_only: bool) -> Result<TcpStream, ChannelError> {
     let failed = |source| ChannelError::of_connect(address, source);
     let found = timeout(CONNECT_TIME, tokio::net::lookup_host(address)).await;
     let found = found.map_err(|_| ChannelError::TimedOut(Phase::Connecting))?.map_err(failed)?;
-    let mut last = failed(io::ErrorKind::AddrNotAvailable.into());
-    for candidate in found {
+    let mut last = match loopback_only {
+        true => ChannelError::LoopbackOnly,
+        false => failed(io::ErrorKind::AddrNotAvailable.into()),
+    };
+    for candidate in found.filter(|found| !loopback_only || found.ip().to_canonical().is_loopback()) {
         match connect_one(candidate).await {
             Ok(stream) => return Ok(stream),
             Err(source) => last = failed(source),
@@ -284,6 +296,18 @@ async fn connect(address: &str) -> Result<TcpStream, ChannelError> {
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = timeout(CONNECT_TIME, TcpStream::connect(address)).await??;
-    stream.set_nodelay(true)?; // a record is a whole burst already, waiting for more gains nothing
+    tune(&stream)?;
     Ok(stream)
+}
+
+/// Makes the system send at once, and give up soon what the other side does not acknowledge: left alone it waits twice
+/// as long after each try, and would notice a healed network as late after it as the outage was long.
+pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?; // a record is a whole burst already, waiting for more gains nothing
+    #[cfg(target_os = "linux")]
+    {
+        rustix::net::sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_TIME.as_millis() as u32)?;
+        rustix::net::sockopt::set_tcp_thin_linear_timeouts(stream, true)?;
+    }
+    Ok(())
 }

@@ -247,6 +247,11 @@ pub(super) static KEYS: LazyLock<Vec<Key<Config>>> = LazyLock::new(|| {
             "Most updates a second that one peer may send; unset, there is no fixed rate.",
         ),
         Key::new(
+            "sync.max_entities_per_peer",
+            |c: &mut Config| &mut c.sync.max_entities_per_peer,
+            "Most entities that one peer may place here; beyond them new ones are refused and existing ones go on.",
+        ),
+        Key::new(
             "conflict_resolution.strategy",
             |c: &mut Config| &mut c.conflict_resolution.strategy,
             "What settles a conflict that no rule names.",

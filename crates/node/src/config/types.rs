@@ -72,6 +72,8 @@ pub struct SyncConfig {
     pub encryption: EncryptionConfig,
     /// Most updates a second from one peer.
     pub max_updates_per_s: Option<NonZeroU32>,
+    /// Most entities that one peer may place here.
+    pub max_entities_per_peer: NonZeroU32,
 }
 
 /// The section `sync.encryption`.
@@ -181,6 +183,7 @@ impl Config {
                 peers: Vec::new(),
                 encryption: EncryptionConfig { enabled: true, key_path: PathBuf::new(), shared_key: None },
                 max_updates_per_s: None,
+                max_entities_per_peer: defaults::ENTITIES_PER_PEER,
             },
             conflict_resolution: ConflictConfig {
                 strategy: StrategyName::LatestWins,

@@ -3,8 +3,10 @@
 //! A command lives for seconds and is carried out at most once. The sender waits for the outcome;
 //! the owner gives it to the house, and tells *settled* when the device reports what was wanted.
 
+use std::collections::HashSet;
+
 use crosshome_core::{
-    EntityKey, HomeId, Space,
+    EntityId, EntityKey, HomeId, Space,
     dot::Dot,
     grant::Right,
     groups::STATE,
@@ -29,6 +31,8 @@ pub(super) struct Commands {
     sent: Vec<Sent>,
     received: Vec<Received>,
     house: Option<mpsc::Sender<Command>>,
+    /// What a bridge has reported: setting one of these means to command it, not to claim that it is so.
+    devices: HashSet<EntityId>,
 }
 
 /// A command of this home.
@@ -64,6 +68,18 @@ impl Commands {
         let (sender, receiver) = mpsc::channel(COMMANDS_WAITING);
         self.house = Some(sender);
         receiver
+    }
+
+    /// Takes note that a bridge knows a device.
+    pub(super) fn reported(&mut self, device: &EntityId) {
+        if !self.devices.contains(device) {
+            self.devices.insert(device.clone());
+        }
+    }
+
+    /// Tells whether a bridge stands ready to carry out commands to a device of this home.
+    pub(super) fn carries_out(&self, device: &EntityId) -> bool {
+        self.house.as_ref().is_some_and(|house| !house.is_closed()) && self.devices.contains(device)
     }
 
     /// Returns the command on its way to an entity.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Event, Loop, pairing::addresses_of, peers::Connector};
 use crate::{
     channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
-    defaults::{BACKOFF, DIAL_POLITELY},
+    defaults::{BACKOFF, DIAL_POLITELY, EAGER_TIME},
     discovery::{DiscoveryEvent, Sighting},
 };
 
@@ -68,8 +68,21 @@ impl Loop {
         }
     }
 
-    pub(super) fn not_reached(&mut self, id: HomeId, address: String, reason: String) {
+    pub(super) fn not_reached(
+        &mut self,
+        id: HomeId,
+        address: String,
+        reason: String,
+        imposter: Option<HomeId>,
+    ) {
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none()) else { return };
+        if let Some(found) = imposter.filter(|_| peer.imposter != imposter) {
+            tracing::warn!(
+                event = "peer_key_changed", peer = %id.short(), found = %found.short(), %address,
+                "another key answers in the peer's place"
+            );
+        }
+        peer.imposter = imposter;
         let news = peer.reason.as_deref() != Some(&reason);
         peer.address = (!address.is_empty()).then_some(address);
         peer.reason = Some(reason);
@@ -125,15 +138,15 @@ struct Dial {
 impl Dial {
     async fn until_reached(mut self) {
         self.rest(self.pause).await;
-        let mut pause = BACKOFF.0;
+        let (mut pause, start) = (BACKOFF.0, Instant::now());
         loop {
             let begun = Instant::now();
             let addresses = self.addresses.borrow_and_update().clone();
             if self.try_all(&addresses).await {
                 return;
             }
-            let news = self.rest(jittered(pause)).await;
-            pause = if news { BACKOFF.0 } else { (pause * 2).min(BACKOFF.1) };
+            let eager = self.rest(jittered(pause)).await || start.elapsed() < EAGER_TIME;
+            pause = if eager { BACKOFF.0 } else { (pause * 2).min(BACKOFF.1) };
             // However much is announced, a home is not tried more than once a second.
             tokio::time::sleep(BACKOFF.0.saturating_sub(begun.elapsed())).await;
         }
@@ -149,19 +162,19 @@ impl Dial {
         for address in addresses {
             match self.dial(address).await {
                 Ok(()) => return true,
-                Err(error) => failure = Some((address.clone(), error.to_string())),
+                Err(error) => failure = Some((address.clone(), error.to_string(), imposter(&error))),
             }
         }
         for address in self.manual.iter().filter(|address| !addresses.contains(address)) {
             match self.dial(address).await {
                 Ok(()) => return true,
                 // It may well be another home's address.
-                Err(error) => failure = failure.or(Some((address.clone(), error.to_string()))),
+                Err(error) => failure = failure.or(Some((address.clone(), error.to_string(), None))),
             }
         }
-        let (address, reason) = failure
-            .unwrap_or_else(|| (String::new(), "no address is known, waiting for its announcement".into()));
-        let _ = self.post.send(Event::Unreachable { peer: self.peer, address, reason }).await;
+        let unknown = || (String::new(), "no address is known, waiting for its announcement".into(), None);
+        let (address, reason, imposter) = failure.unwrap_or_else(unknown);
+        let _ = self.post.send(Event::Unreachable { peer: self.peer, address, reason, imposter }).await;
         false
     }
 
@@ -170,6 +183,14 @@ impl Dial {
         let event = Event::Dialed { peer: self.peer, address: address.into(), secured: Box::new(secured) };
         let _ = self.post.send(event).await;
         Ok(())
+    }
+}
+
+/// Returns who answered in the place of the home called.
+fn imposter(error: &ChannelError) -> Option<HomeId> {
+    match error {
+        ChannelError::PeerKeyChanged { found, .. } => Some(*found),
+        _ => None,
     }
 }
 

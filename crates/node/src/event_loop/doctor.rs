@@ -14,6 +14,14 @@ impl Loop {
             match peer.online() {
                 true if self.in_sync(id) => ok(format!("{name} is online and in sync")),
                 true => ok(format!("{name} is online and catching up")),
+                false if let Some(found) = peer.imposter => Finding {
+                    level: Level::Error,
+                    what: format!("another key answers in the place of {name}: that of {}", found.short()),
+                    remedy: Some(
+                        "if it is the same home with a new key, unpair it and pair it again; else somebody stands in for it"
+                            .into(),
+                    ),
+                },
                 false => warn(
                     format!("{name} is offline: {}", peer.reason.as_deref().unwrap_or("not tried yet")),
                     "check that it runs and that both are on one network, or give its address in sync.peers",
@@ -38,6 +46,12 @@ impl Loop {
                     ),
                 }
             })
+        }));
+        findings.extend(self.desk.misfits().map(|address| {
+            warn(
+                format!("the home at {address} has another shared key and was not joined"),
+                "give both the same sync.encryption.shared_key, or pair them with a code",
+            )
         }));
         if self.peers.paired().next().is_none() {
             findings.push(warn(

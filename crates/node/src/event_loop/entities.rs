@@ -59,7 +59,8 @@ impl Loop {
         known.ok_or_else(|| not_found("entity", &entity.to_string()))
     }
 
-    /// Updates an entity, or makes a command of the update when the entity is another home's device.
+    /// Updates an entity, or makes a command of the update when a device stands behind the entity:
+    /// another home's, or one that this home's bridge has reported.
     pub(super) fn update_entity(
         &mut self,
         entity: &EntityRef,
@@ -71,7 +72,9 @@ impl Loop {
             Ok(asked) => asked,
             Err(error) => return drop(reply.send(Err(error))),
         };
-        if self.is_received_device(&key) {
+        let by_command = self.is_received_device(&key)
+            || (update.cause != node::Cause::Device && self.is_device_in_the_house(&key));
+        if by_command {
             return self.command_update(key, &wanted, update.wait, reply);
         }
         let written = self.write(&key, &wanted, cause(update.cause), None);
@@ -83,6 +86,7 @@ impl Loop {
     pub(super) fn report_all(&mut self, reports: Vec<Report>) -> Result<(), NodeError> {
         let now = now_ms();
         for report in reports {
+            self.commands.reported(&report.entity_id);
             let key = self.replica.own(report.entity_id);
             let class = report.class.unwrap_or_else(|| class_of(&key));
             let effects = self.replica.update(&key, class, &report.update, Cause::Device, now);
@@ -129,6 +133,13 @@ impl Loop {
     pub(super) fn is_received_device(&self, key: &EntityKey) -> bool {
         let received = matches!(key.space, Space::Home(home) if home != self.me.id);
         received && self.replica.find(key).is_some_and(|entity| entity.class == Class::Device)
+    }
+
+    /// Tells whether a bridge of this home carries out what is wanted of an entity.
+    fn is_device_in_the_house(&self, key: &EntityKey) -> bool {
+        key.space == Space::Home(self.me.id)
+            && self.commands.carries_out(&key.id)
+            && self.replica.find(key).is_some_and(|entity| entity.class == Class::Device)
     }
 
     pub(super) fn store_takes_writes(&self) -> Result<(), NodeError> {

@@ -6,7 +6,6 @@
 
 use crosshome_core::{
     EntityKey, HomeId,
-    defaults::CLOCK_AHEAD_MS,
     effect::{Durability, Effect},
     epoch::Cursor,
     hlc::Hlc,
@@ -14,7 +13,7 @@ use crosshome_core::{
 };
 use tokio::sync::mpsc;
 
-use super::{Event, Loop, registry::Registry};
+use super::{Event, Loop, now_ms, registry::Registry};
 use crate::{
     node::NodeError,
     store::{Batch, Committer, EntityRow, PeerRow, StoreError},
@@ -88,6 +87,13 @@ impl Keeper {
         self.dirty.grants = true;
     }
 
+    /// Lets the stored clock fall to the present one: the clock had leapt ahead.
+    pub(super) fn clock_reset(&mut self) {
+        self.clock = Hlc::default();
+        self.dirty.actor = true;
+        tracing::warn!("this home's clock had leapt ahead; its changes have stamps of the present now");
+    }
+
     pub(super) fn actor_changed(&mut self) {
         self.dirty.actor = true;
     }
@@ -120,9 +126,8 @@ impl Keeper {
         batch.entities.extend(changed.map(|(_, entity)| (entity.key.clone(), Some(EntityRow::of(entity)))));
         (self.handed, batch.head) = (table.head(), table.head());
         let dirty = std::mem::take(&mut self.dirty);
-        let last = replica.clock().last();
-        if last >= self.clock {
-            self.clock = Hlc::at(last.ms() + CLOCK_AHEAD_MS);
+        if replica.clock().last() >= self.clock {
+            self.clock = replica.clock().ahead(now_ms());
             batch.clock = Some(self.clock);
         }
         let cursors = replica.cursors.iter().filter(|_| dirty.cursors);
@@ -151,6 +156,7 @@ impl Loop {
                     (self.keeper.dirty.lazily, self.keeper.dirty.cursors) = (true, true);
                 }
                 Effect::Removed(key) => self.keeper.removed(key.clone()),
+                Effect::Restamped => self.keeper.clock_reset(),
                 _ => {}
             }
         }
@@ -202,6 +208,9 @@ impl Loop {
     /// Says goodbye, commits what is left and closes the store.
     pub(super) async fn farewell(mut self) {
         tracing::info!("stopping");
+        if let Some(listener) = &self.listener {
+            listener.close(); // a peer that comes back now would find a home that is leaving
+        }
         self.close_links().await;
         self.keeper.dirty.lazily = true;
         let _ = self.commit(&[Effect::Commit(Durability::Now)]).await;

@@ -1,73 +1,30 @@
 //! Links: sessions on secured channels, one per peer.
 //!
-//! Each link has two tasks. The reader posts frames to the loop; the writer takes one burst at a
+//! Each [`Link`] has two tasks. The reader posts frames to the loop; the writer takes one burst at a
 //! time, so that what waits stays in the change log and a slow peer costs no memory. When both homes
 //! dial each other at once, both keep the link that the lesser id dialled.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
-};
+use std::time::Instant;
 
 use crosshome_core::{
     HomeId,
-    effect::Incident,
+    effect::{Effect, Incident},
     epoch::Cursor,
-    pairing::{Method, Role, SharedKey},
-    replica::Replica,
+    pairing::Method,
     session::{Introduction, Session, SessionError},
     wire::Reason,
 };
-use tokio::{
-    sync::mpsc::{self, error::TrySendError},
-    task::AbortHandle,
-};
 
-use super::{Event, Loop, now_ms, peers::millis};
+use super::{
+    Loop,
+    link::{Link, proofs},
+    now_ms,
+};
 use crate::{
-    channel::{Frame, LinkReader, LinkWriter, Purpose, Secured},
-    defaults::{BURST, BURST_BYTES, EXPORTER_SYNC, FAREWELL_TIME, HELLO_TIME, SILENCE, STEADY},
+    channel::{Frame, Purpose, Secured},
+    defaults::{FAREWELL_TIME, MADE_AT_ONCE, STEADY},
     views::Stamp,
 };
-
-/// A live connection to a peer.
-pub(super) struct Link {
-    pub(super) number: u64,
-    pub(super) session: Session,
-    dialed: bool,
-    writer: mpsc::Sender<Vec<Vec<u8>>>,
-    starved: Arc<AtomicBool>,
-    tasks: [AbortHandle; 2],
-    opened: Instant,
-    heard: Instant,
-    pings: (u64, Option<Instant>),
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        // The writer ends by itself when its channel closes, after what it has is written.
-        self.tasks[0].abort();
-    }
-}
-
-impl Link {
-    /// Returns the round trip of the ping with this nonce.
-    pub(super) fn echo(&mut self, nonce: u64) -> Option<f64> {
-        if self.pings.0 != nonce {
-            return None;
-        }
-        self.pings.1.take().map(millis)
-    }
-
-    /// Tells whether the peer has been silent for too long.
-    fn is_dead(&self) -> bool {
-        let patience = if self.session.greeting().is_some() { SILENCE } else { HELLO_TIME };
-        self.heard.elapsed() > patience
-    }
-}
 
 impl Loop {
     /// Makes a link of a secured channel to a paired home.
@@ -81,9 +38,10 @@ impl Loop {
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
         if let Some(old) = &peer.link {
-            // Of two links made at once the lesser id's stays; a second of the same kind is a reconnect.
+            // Of two links made at once the lesser id's stays; whoever comes later has lost the earlier one.
             let kept = if me < id { old.dialed } else { !old.dialed };
-            if kept && old.dialed != dialed.is_some() && !old.is_dead() {
+            let at_once = old.dialed != dialed.is_some() && old.opened.elapsed() < MADE_AT_ONCE;
+            if kept && at_once {
                 return;
             }
         }
@@ -94,22 +52,8 @@ impl Loop {
             session.prove(ours, theirs);
         }
         peer.address = dialed.clone().or(peer.address.take());
-        let (reader, writer) = secured.into_link(None);
-        let (sender, bursts) = mpsc::channel(1);
-        let starved = Arc::new(AtomicBool::new(false));
-        let read = tokio::spawn(read(reader, id, number, self.post.clone()));
-        let write = tokio::spawn(write(writer, bursts, starved.clone(), id, number, self.post.clone()));
-        peer.link = Some(Link {
-            number,
-            session,
-            dialed: dialed.is_some(),
-            writer: sender,
-            starved,
-            tasks: [read.abort_handle(), write.abort_handle()],
-            opened: Instant::now(),
-            heard: Instant::now(),
-            pings: (0, None),
-        });
+        let per_s = self.me.config.sync.max_updates_per_s;
+        peer.link = Some(Link::new(number, (id, session), secured, dialed.is_some(), per_s, &self.post));
         tracing::debug!(peer = %id.short(), dialed = dialed.is_some(), "link up");
     }
 
@@ -122,7 +66,7 @@ impl Loop {
         }
         link.heard = Instant::now();
         let was_online = link.session.greeting().is_some();
-        let mut failed = None;
+        let (mut failed, before) = (None, self.effects.len());
         for frame in frames {
             match link.session.receive(&mut self.replica, frame, now) {
                 Ok(effects) => self.effects.extend(effects),
@@ -132,6 +76,8 @@ impl Loop {
                 }
             }
         }
+        let changed = self.effects[before..].iter().filter(|effect| matches!(effect, Effect::Changed(_)));
+        link.count(changed.count() as u32);
         if !was_online && link.session.greeting().is_some() {
             self.came_online(id);
         }
@@ -161,22 +107,26 @@ impl Loop {
     /// Asks every peer for a sign of life and drops links that gave none.
     pub(super) fn beat(&mut self) {
         let now = now_ms();
-        let mut dead = Vec::new();
+        let (mut dead, mut stale) = (Vec::new(), Vec::new());
         for (id, peer) in self.peers.paired_mut() {
             let Some(link) = &mut peer.link else { continue };
             if link.is_dead() {
                 dead.push((id, link.number));
                 continue;
             }
-            link.pings = (link.pings.0 + 1, Some(Instant::now()));
-            link.session.beat(&self.replica, link.pings.0, now);
+            if link.is_stale() {
+                stale.push((id, link.number));
+                continue;
+            }
+            link.ping(&self.replica, now);
         }
         for (id, number) in dead {
             self.link_down(id, number, "no sign of life".into());
         }
-        self.commands.expire(now);
+        for (id, number) in stale {
+            self.renew_link(id, number);
+        }
         self.desk.tidy();
-        self.mark_synced();
     }
 
     /// Fills every link that has room with what its session has to say.
@@ -184,15 +134,8 @@ impl Loop {
         let mut lost = Vec::new();
         for (id, peer) in self.peers.paired_mut() {
             let Some(link) = &mut peer.link else { continue };
-            while let Err(full) = fill(link, &self.replica) {
-                match full {
-                    Full::Waits => break,
-                    Full::Gone => {
-                        lost.push((id, link.number));
-                        break;
-                    }
-                    Full::Again => {}
-                }
+            if link.pump(&self.replica).is_err() {
+                lost.push((id, link.number));
             }
         }
         for (id, number) in lost {
@@ -218,12 +161,8 @@ impl Loop {
             peer.connector = None;
         }
         self.pump();
-        let tasks: Vec<_> = self
-            .peers
-            .paired_mut()
-            .filter_map(|(_, peer)| peer.link.take())
-            .map(|link| link.tasks[1].clone())
-            .collect();
+        let links = self.peers.paired_mut().filter_map(|(_, peer)| peer.link.take());
+        let tasks: Vec<_> = links.map(|link| link.writing()).collect();
         let written = async {
             while tasks.iter().any(|task| !task.is_finished()) {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
@@ -238,11 +177,21 @@ impl Loop {
         peer.connector = None;
         if let Some(mut link) = peer.link.take() {
             link.session.close(reason);
-            last_words(&mut link, &self.replica);
+            link.last_words(&self.replica);
         }
     }
 
+    /// Makes a link anew, so that its keys are fresh.
+    fn renew_link(&mut self, id: HomeId, number: u64) {
+        if let Some(link) = self.peers.get_mut(id).and_then(|peer| peer.link.as_mut()) {
+            link.session.close(Reason::Superseded);
+            link.last_words(&self.replica);
+        }
+        self.link_down(id, number, "the link is made anew".into());
+    }
+
     fn came_online(&mut self, id: HomeId) {
+        self.follow_name(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(link) = &mut peer.link else { return };
         let Some(greeting) = link.session.greeting() else { return };
@@ -250,7 +199,7 @@ impl Loop {
             peer = %id.short(), name = peer.row.alias.as_deref().unwrap_or(&peer.row.name),
             took_ms = link.opened.elapsed().as_millis() as u64, "peer online"
         );
-        peer.reason = None;
+        (peer.reason, peer.imposter) = (None, None);
         let known = peer
             .address
             .as_ref()
@@ -266,8 +215,7 @@ impl Loop {
         if known.is_some() || risen {
             self.keeper.peers_changed();
         }
-        link.pings = (link.pings.0 + 1, Some(Instant::now()));
-        link.session.beat(&self.replica, link.pings.0, now_ms());
+        link.ping(&self.replica, now_ms());
         self.tell_peer(id);
     }
 
@@ -282,7 +230,7 @@ impl Loop {
         };
         if let Some(link) = self.peers.get_mut(id).and_then(|peer| peer.link.as_mut()) {
             link.session.close(reason);
-            last_words(link, &self.replica);
+            link.last_words(&self.replica);
         }
         self.link_down(id, number, error.to_string());
     }
@@ -306,7 +254,7 @@ impl Loop {
     }
 
     /// Takes note of when each peer was last in sync.
-    fn mark_synced(&mut self) {
+    pub(super) fn mark_synced(&mut self) {
         let now = Stamp::now();
         for (_, peer) in self.peers.paired_mut() {
             if peer.link.as_ref().is_some_and(|link| link.session.in_sync(&self.replica)) {
@@ -330,89 +278,4 @@ impl Loop {
             other => tracing::warn!(%peer, ?other, "incident"),
         }
     }
-}
-
-/// Why a link takes no more at present.
-enum Full {
-    /// Its session has said all, or the writer is busy and will ask.
-    Waits,
-    /// The writer has ended.
-    Gone,
-    /// The writer took its burst in between.
-    Again,
-}
-
-/// Hands one burst to the writer.
-fn fill(link: &mut Link, replica: &Replica) -> Result<(), Full> {
-    let permit = match link.writer.try_reserve() {
-        Ok(permit) => permit,
-        Err(TrySendError::Closed(())) => return Err(Full::Gone),
-        Err(TrySendError::Full(())) if link.starved.swap(true, Ordering::SeqCst) => return Err(Full::Waits),
-        Err(TrySendError::Full(())) => return Err(Full::Again),
-    };
-    let burst = burst(&mut link.session, replica);
-    if burst.is_empty() {
-        return Err(Full::Waits);
-    }
-    permit.send(burst);
-    Ok(())
-}
-
-/// Takes from a session what it has to say, up to a burst.
-fn burst(session: &mut Session, replica: &Replica) -> Vec<Vec<u8>> {
-    let (mut burst, mut bytes) = (Vec::new(), 0);
-    while bytes < BURST_BYTES {
-        let Some(frame) = session.offer(replica) else { break };
-        bytes += frame.len();
-        burst.push(frame);
-    }
-    burst
-}
-
-/// Hands the last words of a link to its writer, which closes the link when it has written them.
-pub(super) fn last_words(link: &mut Link, replica: &Replica) {
-    let (words, writer) = (burst(&mut link.session, replica), link.writer.clone());
-    tokio::spawn(async move {
-        let _ = tokio::time::timeout(FAREWELL_TIME, writer.send(words)).await;
-    });
-}
-
-/// Returns what this home says and what the peer would say to prove the shared key.
-fn proofs(key: &SharedKey, secured: &Secured, dialed: bool) -> Option<([u8; 32], [u8; 32])> {
-    let exporter = secured.exporter(EXPORTER_SYNC).ok()?;
-    let ours = if dialed { Role::Typing } else { Role::Showing };
-    Some((key.prove(&exporter, ours), key.prove(&exporter, ours.other())))
-}
-
-async fn read(mut reader: LinkReader, peer: HomeId, link: u64, post: mpsc::Sender<Event>) {
-    loop {
-        let event = match reader.recv(BURST).await {
-            Ok(frames) => Event::Received { peer, link, frames },
-            Err(error) => Event::Lost { peer, link, reason: error.to_string() },
-        };
-        let last = matches!(event, Event::Lost { .. });
-        if post.send(event).await.is_err() || last {
-            return;
-        }
-    }
-}
-
-async fn write(
-    mut writer: LinkWriter,
-    mut bursts: mpsc::Receiver<Vec<Vec<u8>>>,
-    starved: Arc<AtomicBool>,
-    peer: HomeId,
-    link: u64,
-    post: mpsc::Sender<Event>,
-) {
-    while let Some(burst) = bursts.recv().await {
-        if starved.swap(false, Ordering::SeqCst) {
-            let _ = post.send(Event::Room).await;
-        }
-        if let Err(error) = writer.send(&burst).await {
-            let _ = post.send(Event::Lost { peer, link, reason: error.to_string() }).await;
-            return;
-        }
-    }
-    writer.close().await;
 }

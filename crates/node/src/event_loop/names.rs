@@ -5,7 +5,7 @@
 
 use crosshome_core::{EntityId, EntityKey, HomeId, Space};
 
-use super::Loop;
+use super::{Loop, pairing::is_name};
 use crate::node::{EntityRef, NodeError};
 
 /// The name of the joint space where a home's would stand.
@@ -27,6 +27,17 @@ impl Loop {
             Space::Home(home) => self.home_name(home),
             Space::Joint => JOINT.into(),
         }
+    }
+
+    /// Calls a peer by the name that it gives itself, where that can be shown and is nobody else's.
+    pub(super) fn follow_name(&mut self, id: HomeId) {
+        let greeting = self.peers.get(id).and_then(|peer| peer.link.as_ref()?.session.greeting());
+        let Some(greeting) = greeting.filter(|greeting| is_name(&greeting.name)) else { return };
+        let name = self.distinct_name(id, &greeting.name);
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.row.name != name) else { return };
+        tracing::info!(peer = %id.short(), before = %peer.row.name, %name, "the peer has another name");
+        peer.row.name = name;
+        self.keeper.peers_changed();
     }
 
     /// Finds a paired home.

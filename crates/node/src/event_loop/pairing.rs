@@ -33,7 +33,7 @@ use super::{Event, Loop, Me, names::invalid, now_ms};
 use crate::{
     channel::{Endpoint, Pins, Secured},
     config::PeerAddress,
-    defaults::{JOIN_AGAIN, JOIN_POLITELY, PAIRING_CONVERSATIONS},
+    defaults::{JOIN_AGAIN, JOIN_POLITELY, MISFIT_SHOWN, MISFITS_KEPT, PAIRING_CONVERSATIONS},
     discovery::Sighting,
     identity::PeerKey,
     node::{NodeError, Reply, Secret as Typed},
@@ -52,9 +52,9 @@ pub(crate) enum News {
         reply: Option<Reply<PairedView>>,
     },
     /// Somebody tried here and failed.
-    Failed { error: PairingError },
+    Failed { address: SocketAddr, error: PairingError },
     /// This home tried somewhere and failed.
-    NotJoined { address: String, error: String },
+    NotJoined { address: String, error: NodeError },
 }
 
 /// Where strangers are dealt with.
@@ -69,6 +69,8 @@ pub(super) struct Desk {
     conversations: Arc<Semaphore>,
     /// When each home was last asked to join by the shared key.
     joined: BTreeMap<HomeId, Instant>,
+    /// Where homes with another shared key are, and when that was last seen.
+    misfits: BTreeMap<String, Instant>,
     post: mpsc::Sender<Event>,
     manual: Vec<String>,
 }
@@ -90,6 +92,7 @@ impl Desk {
             started: Instant::now(),
             conversations: Arc::new(Semaphore::new(PAIRING_CONVERSATIONS)),
             joined: BTreeMap::new(),
+            misfits: BTreeMap::new(),
             post,
             manual: me.config.sync.peers.iter().map(ToString::to_string).collect(),
         }
@@ -138,8 +141,20 @@ impl Desk {
     /// Forgets what is long past.
     pub(super) fn tidy(&mut self) {
         self.joined.retain(|_, at| at.elapsed() < JOIN_AGAIN);
-        if self.shown && self.windows().shown(self.now_ms()).is_none() {
-            self.shown = false;
+        self.misfits.retain(|_, at| at.elapsed() < MISFIT_SHOWN);
+    }
+
+    /// Returns where homes with another shared key are.
+    pub(super) fn misfits(&self) -> impl Iterator<Item = &str> {
+        self.misfits.keys().map(String::as_str)
+    }
+
+    /// Takes note of a home that has another shared key; the log tells each only once in a while.
+    fn meet_misfit(&mut self, address: String) {
+        if self.misfits.len() < MISFITS_KEPT || self.misfits.contains_key(&address) {
+            if self.misfits.insert(address.clone(), Instant::now()).is_none() {
+                tracing::warn!(%address, "a home there has another shared key: it does not join this one");
+            }
         }
     }
 
@@ -179,7 +194,21 @@ impl Loop {
 
     pub(super) fn pair_cancel(&mut self) {
         self.desk.windows().cancel();
+        if self.desk.shown {
+            self.end_window("it was cancelled");
+        }
+    }
+
+    /// Closes a window whose time is over; called about once a second.
+    pub(super) fn close_expired_window(&mut self) {
+        if self.desk.shown && self.desk.windows().shown(self.desk.now_ms()).is_none() {
+            self.end_window("nobody typed the code in time");
+        }
+    }
+
+    fn end_window(&mut self, reason: &str) {
         self.close_window();
+        self.tell_pairing(views::PairingNews::Ended { reason: reason.into() });
     }
 
     /// Types a code at the homes that may show it.
@@ -232,21 +261,27 @@ impl Loop {
             News::Paired { paired, key, address, stored, reply } => {
                 self.pin(*paired, key, address, stored, reply)
             }
-            News::Failed { error } => {
+            News::Failed { address, error: PairingError::WrongCode }
+                if !self.desk.shown && self.desk.shared_key.is_some() =>
+            {
+                self.desk.meet_misfit(address.ip().to_canonical().to_string())
+            }
+            News::Failed { address, error } => {
                 let tries_left = self
                     .desk
                     .windows()
                     .shown(self.desk.now_ms())
                     .map_or(0, |shown| shown.attempts_left as u8);
-                tracing::warn!(%error, tries_left, "somebody failed to pair");
+                tracing::warn!(%address, %error, tries_left, "somebody failed to pair");
                 if self.desk.shown {
                     let reason = error.to_string();
                     self.tell_pairing(views::PairingNews::Failed { reason, tries_left });
                     if tries_left == 0 {
-                        self.close_window();
+                        self.end_window("all tries were wrong");
                     }
                 }
             }
+            News::NotJoined { address, error: NodeError::WrongCode } => self.desk.meet_misfit(address),
             News::NotJoined { address, error } => {
                 tracing::debug!(%address, %error, "not joined by the shared key")
             }
@@ -405,7 +440,7 @@ impl Loop {
     }
 
     /// Returns a name that no other peer has: two homes may well both be called Home.
-    fn distinct_name(&self, id: HomeId, name: &str) -> String {
+    pub(super) fn distinct_name(&self, id: HomeId, name: &str) -> String {
         let taken = |name: &str| {
             let other = self
                 .peers
@@ -421,6 +456,11 @@ impl Loop {
 /// Returns where a home in sight may be reached, best first.
 pub(super) fn addresses_of(home: &Sighting) -> Vec<String> {
     home.candidates.iter().map(ToString::to_string).collect()
+}
+
+/// Tells whether a home may be called so.
+pub(super) fn is_name(name: &str) -> bool {
+    conversation::introduction(name).is_ok()
 }
 
 fn at_address(address: &str) -> Candidate {

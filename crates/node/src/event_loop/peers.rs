@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use crosshome_core::HomeId;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::links::Link;
+use super::link::Link;
 use crate::{
     store::PeerRow,
     views::{LinkState, PeerView, Stamp, Via},
@@ -27,6 +27,8 @@ pub(super) struct Peer {
     pub(super) seen: Vec<String>,
     pub(super) address: Option<String>,
     pub(super) reason: Option<String>,
+    /// Who answers in the peer's place, with a key of its own.
+    pub(super) imposter: Option<HomeId>,
     /// Links in a row that did not last.
     pub(super) failures: u32,
     pub(super) last_sync: Option<Stamp>,
@@ -112,6 +114,7 @@ impl Peer {
             seen: Vec::new(),
             address: None,
             reason: None,
+            imposter: None,
             failures: 0,
             last_sync: None,
             rtt_ms: None,

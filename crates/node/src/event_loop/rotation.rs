@@ -12,7 +12,7 @@ use crosshome_core::{
     wire::Reason,
 };
 
-use super::{Loop, links};
+use super::Loop;
 use crate::{
     channel::Endpoint,
     discovery::Announcement,
@@ -107,7 +107,7 @@ impl Loop {
         let (replica, bytes) = (&self.replica, statement.to_bytes().to_vec());
         if let Some(mut link) = peer.link.take() {
             link.session.rotate(bytes);
-            links::last_words(&mut link, replica);
+            link.last_words(replica);
         }
         self.reach(new.id());
         self.tell_peer(new.id());
@@ -135,7 +135,9 @@ impl Loop {
         self.effects.extend(self.replica.rename(old, new));
         self.me.id = new;
         self.keeper.actor_changed();
-        self.endpoint = Endpoint::new(identity, self.pins.clone(), self.door.clone());
+        let loopback_only = !self.me.config.sync.encryption.enabled;
+        let endpoint = Endpoint::new(identity, self.pins.clone(), self.door.clone());
+        self.endpoint = endpoint.kept_to_loopback(loopback_only);
         if let Some(listener) = &self.listener {
             listener.answer_as(self.endpoint.clone());
         }

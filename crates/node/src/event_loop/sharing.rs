@@ -6,6 +6,7 @@ use crosshome_core::{
     EntityId, HomeId, Space,
     effect::{Durability, Effect},
     grant::{Right, Selector},
+    risk::is_risky,
     table::Entity,
 };
 
@@ -18,13 +19,8 @@ use crate::{
     views::{self, SharePlan},
 };
 
-/// Domains that tell or steer much: shared by an exact id or an explicit yes only.
-const RISKY: [&str; 6] = ["lock", "alarm_control_panel", "camera", "person", "device_tracker", "zone"];
-
-/// Covers that let people into a house.
-const RISKY_COVERS: [&str; 3] = ["\"garage\"", "\"gate\"", "\"door\""];
-
 /// One rule that is about to be set, or cleared.
+#[derive(Clone)]
 struct Change {
     peer: Option<HomeId>,
     selector: Selector,
@@ -45,14 +41,7 @@ impl Loop {
                 homes.iter().map(move |&home| Change { peer: Some(home), selector: selector.clone(), right })
             })
             .collect();
-        let exact: BTreeSet<_> = selectors
-            .iter()
-            .filter_map(|selector| match selector {
-                Selector::Entity(id) => Some(id.clone()),
-                _ => None,
-            })
-            .collect();
-        self.plan(&changes, &homes, &exact, request.preview, request.yes)
+        self.plan(changes, &homes, request.preview, request.yes)
     }
 
     pub(super) fn unshare(&mut self, request: &UnshareRequest) -> Result<SharePlan, NodeError> {
@@ -74,7 +63,7 @@ impl Loop {
                 right: None,
             }));
         }
-        self.plan(&changes, &homes, &BTreeSet::new(), request.preview, true)
+        self.plan(changes, &homes, request.preview, true)
     }
 
     /// Sets a rule and tells everybody concerned.
@@ -117,16 +106,18 @@ impl Loop {
     /// Tells what changes would do, and does them unless it is a preview or something risky awaits a yes.
     fn plan(
         &mut self,
-        changes: &[Change],
+        mut changes: Vec<Change>,
         homes: &[HomeId],
-        exact: &BTreeSet<EntityId>,
         preview: bool,
         yes: bool,
     ) -> Result<SharePlan, NodeError> {
+        let risky = self.risky(&changes);
+        let risky_ids: BTreeSet<_> = risky.iter().map(|change| change.selector.to_string()).collect();
+        changes.extend(risky);
         let before = self.seen_by(homes);
         let kept = self.replica.grants.clone();
         let mut seq = self.replica.table().head();
-        for change in changes {
+        for change in &changes {
             seq += 1;
             apply_to(&mut self.replica.grants, change, seq);
         }
@@ -134,12 +125,10 @@ impl Loop {
         self.replica.grants = kept;
         let added: Vec<_> = after.difference(&before).cloned().collect();
         let removed: Vec<_> = before.difference(&after).cloned().collect();
-        let risky: Vec<_> =
-            added.iter().filter(|id| !exact.contains(*id) && self.is_risky(id)).cloned().collect();
-        let applied = !preview && (yes || risky.is_empty());
+        let applied = !preview && (yes || risky_ids.is_empty());
         if applied {
             self.store_takes_writes()?;
-            self.apply(changes);
+            self.apply(&changes);
         }
         let text = |ids: Vec<EntityId>| ids.iter().map(ToString::to_string).collect();
         Ok(SharePlan {
@@ -147,7 +136,7 @@ impl Loop {
             total: after.len(),
             added: text(added),
             removed: text(removed),
-            risky: text(risky),
+            risky: risky_ids.into_iter().collect(),
             applied,
         })
     }
@@ -187,19 +176,25 @@ impl Loop {
         seen.map(|entity| entity.key.id.clone()).collect()
     }
 
-    fn is_risky(&self, id: &EntityId) -> bool {
-        let garage = |entity: &Entity| {
-            let view = entity.view();
-            let class = |view: &crosshome_core::view::View| {
-                view.groups()
-                    .flat_map(|group| group.fields())
-                    .any(|(name, value)| name == "device_class" && RISKY_COVERS.contains(&value))
-            };
-            view.as_ref().is_some_and(class)
+    /// Returns what these changes would share only by its exact id: risky entities that a pattern covers.
+    fn risky(&self, changes: &[Change]) -> Vec<Change> {
+        let own: Vec<_> =
+            self.replica.table().in_space(Space::Home(self.me.id)).map(|(_, entity)| entity).collect();
+        let risky = own.into_iter().filter(|entity| entity.view().is_some() && is_risky(entity));
+        let exact = |entity: &Entity| {
+            let (id, traits) =
+                (&entity.key.id, self.replica.traits.get(&entity.key.id).cloned().unwrap_or_default());
+            let covering = changes.iter().filter(move |change| {
+                let wide = !matches!(change.selector, Selector::Entity(_)) && change.right.is_some();
+                wide && change.selector.matches(id, &traits)
+            });
+            let unseen = covering
+                .filter(|change| change.peer.is_none_or(|peer| self.replica.admits(peer, entity).is_none()));
+            unseen
+                .map(|change| Change { selector: Selector::Entity(id.clone()), ..change.clone() })
+                .collect::<Vec<_>>()
         };
-        RISKY.contains(&id.domain())
-            || (id.domain() == "cover"
-                && self.replica.find(&self.replica.own(id.clone())).is_some_and(garage))
+        risky.flat_map(exact).collect()
     }
 
     fn selectors(&self, patterns: &[String]) -> Result<Vec<Selector>, NodeError> {

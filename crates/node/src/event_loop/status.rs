@@ -19,7 +19,7 @@ impl Loop {
             version: VERSION.into(),
             api: self.me.api.clone(),
             sync_port: self.me.sync_port,
-            encrypted: self.me.config.sync.encryption.enabled,
+            loopback_only: !self.me.config.sync.encryption.enabled,
             discovery: self.discovery.is_some(),
             peers: self.homes(),
             entities: self.counts(),

@@ -145,7 +145,7 @@ impl Batch {
         self.durable |= later.durable;
         self.head = self.head.max(later.head);
         self.actor = later.actor.or(self.actor);
-        self.clock = self.clock.max(later.clock);
+        self.clock = later.clock.or(self.clock);
         replace(&mut self.epochs, later.epochs);
         replace(&mut self.grants, later.grants);
         replace(&mut self.gone, later.gone);
@@ -160,7 +160,8 @@ impl Batch {
 
     /// Drops rows that a later one for the same key has replaced, and history beyond what may wait.
     pub fn compact(&mut self) {
-        keep_last(&mut self.entities, |(key, _)| key.clone());
+        // A removal also takes the history along, so it counts even if the entity has come back since.
+        keep_last(&mut self.entities, |(key, row)| (key.clone(), row.is_none()));
         keep_last(&mut self.cursors, |&(peer, _)| peer);
         keep_last(&mut self.registry, |(id, _)| id.clone());
         keep_last(&mut self.memos, |(key, _)| key.clone());

@@ -90,8 +90,11 @@ impl Committer {
     pub fn start(store: Store) -> Self {
         let shared = Arc::new(Shared::default());
         let (health, watched) = watch::channel(Health::Well);
-        let worker = Worker { store, shared: shared.clone(), health };
-        let thread = thread::Builder::new().name("store".into()).spawn(|| worker.run());
+        let (worker, end) = (Worker { store, shared: shared.clone(), health }, End(shared.clone()));
+        let thread = thread::Builder::new().name("store".into()).spawn(move || {
+            let _end = end;
+            worker.run();
+        });
         thread.expect("the system can start a thread");
         Self { shared, health: watched }
     }
@@ -230,6 +233,16 @@ impl Inbox {
     }
 }
 
+/// Leaves nobody waiting, however the thread ends.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut inbox = self.0.lock();
+        (inbox.closed, inbox.work) = (true, Work::default());
+    }
+}
+
 struct Worker {
     store: Store,
     shared: Arc<Shared>,
@@ -265,10 +278,10 @@ impl Worker {
     fn end(self, stored: Result<(), StoreError>, reply: Option<oneshot::Sender<Result<(), StoreError>>>) {
         let Self { store, .. } = self;
         let closed = stored.and_then(|()| store.close());
-        match reply.map(|reply| reply.send(closed)) {
-            Some(Err(Err(error))) => tracing::error!(%error, "store was not closed properly"),
-            _ => {}
+        if let Err(error) = &closed {
+            tracing::error!(%error, "store was not closed properly");
         }
+        reply.map(|reply| reply.send(closed));
     }
 
     /// Tells observers when the store begins to fail, fails otherwise, or is well again.
@@ -293,5 +306,23 @@ impl std::fmt::Display for Health {
             Self::Well => f.write_str("well"),
             Self::Failing(error) => error.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_thread_that_has_ended() {
+        let committer = Committer::start(Store::in_memory().expect("it opens").0);
+        let end = committer.shared.give(|work, reply| work.close = Some(Some(reply)));
+        end.await.expect("the thread answers").expect("it closes");
+        assert!(matches!(committer.commit(Batch::default()).await, Err(StoreError::Closed)));
+        let shared = &committer.shared;
+        shared.lock().closed = false; // as if it had not ended in order
+        let waiting = committer.commit(Batch::default());
+        drop(End(shared.clone()));
+        assert!(matches!(waiting.await, Err(StoreError::Closed)));
     }
 }

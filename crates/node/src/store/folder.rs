@@ -92,18 +92,21 @@ impl Folder {
             let reason = format!("it is missing, but its log {} is there", log.display());
             return Err(StoreError::Damaged { file, reason });
         }
-        for rest in [new.clone(), self.path.join("crosshome.db.new-journal")] {
-            match fs::remove_file(&rest) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(StoreError::of_system(&rest, error));
-                }
-                _ => {}
-            }
+        for rest in ["", "-journal", "-wal", "-shm"] {
+            remove(&self.path.join(format!("crosshome.db.new{rest}")))?;
         }
         open(&new, OpenOptions::new().write(true).create_new(true))?;
-        let made = connect(&new).and_then(|mut connection| schema::make(&mut connection));
+        let made = connect(&new).and_then(|mut connection| {
+            connection.pragma_update(None, "synchronous", "OFF")?; // synced as a whole below
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            schema::make(&mut connection)?;
+            connection.close().map_err(|(_, error)| error)
+        });
         made.map_err(|error| StoreError::explain(&file, error))?;
-        let moved = fs::rename(&new, &file).and_then(|()| File::open(&self.path)?.sync_all());
+        let moved = File::open(&new)
+            .and_then(|new| new.sync_all())
+            .and_then(|()| fs::rename(&new, &file))
+            .and_then(|()| File::open(&self.path)?.sync_all());
         moved.map_err(|error| StoreError::of_system(&file, error))
     }
 }
@@ -115,6 +118,13 @@ pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     Connection::open_with_flags(file, flags)
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::of_system(path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the path of the database's log if that holds anything.

@@ -112,10 +112,9 @@ impl Store {
         self.reopen_if_failed()?;
         self.write(batch).map_err(|error| self.fail(error))?;
         self.commits += 1;
-        match self.checkpoint_when_long().map_err(|error| self.fail(error)) {
+        if let Err(error) = self.checkpoint_when_long().map_err(|error| self.fail(error)) {
             // The batch is safe in the log; the next commit meets whatever is wrong.
-            Err(error) => tracing::warn!(%error, "store could not shorten its log"),
-            Ok(()) => {}
+            tracing::warn!(%error, "store could not shorten its log");
         }
         Ok(())
     }

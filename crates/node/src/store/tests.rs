@@ -1,6 +1,9 @@
 //! The store on real files: what comes back, what is refused, what a bad disk and a kill leave.
 
-mod measure;
+mod committing;
+mod crash;
+mod disk;
+mod golden;
+mod opening;
+mod round_trip;
 mod scenes;
-
-use super::*;

@@ -16,8 +16,8 @@ pub struct Status {
     pub api: Option<String>,
     /// Port on which peers connect; absent while sync is off.
     pub sync_port: Option<u16>,
-    /// Whether links between homes are encrypted.
-    pub encrypted: bool,
+    /// Whether this home keeps to this machine, because encryption was turned off in its configuration.
+    pub loopback_only: bool,
     /// Whether this home announces itself and looks for others.
     pub discovery: bool,
     /// Paired homes.

@@ -255,7 +255,7 @@ fn status() -> Status {
         version: "0.1.0".into(),
         api: Some("http://127.0.0.1:8766".into()),
         sync_port: Some(8765),
-        encrypted: true,
+        loopback_only: false,
         discovery: true,
         peers: vec![peer(LinkState::Online)],
         entities: EntityCounts { own: 3, shared: 1, received: 2 },

@@ -33,12 +33,12 @@ impl Stranger {
     /// Lets a stranger try, and tells the loop what came of it.
     pub(super) async fn admit(self, secured: Secured, address: SocketAddr) {
         tracing::debug!(%address, "a stranger tries to pair");
-        if let Err(error) = self.converse(secured).await {
+        if let Err(error) = self.converse(secured, address).await {
             tracing::debug!(%address, %error, "the stranger was not dealt with");
         }
     }
 
-    async fn converse(&self, secured: Secured) -> Result<(), NodeError> {
+    async fn converse(&self, secured: Secured, address: SocketAddr) -> Result<(), NodeError> {
         let key = secured.peer();
         let exporter = secured.exporter(EXPORTER_PAIRING).map_err(invalid)?;
         let binding = Binding { exporter, me: self.me, peer: key.id() };
@@ -60,7 +60,7 @@ impl Stranger {
                     if !matches!(error, PairingError::Refused) {
                         let _ = writer.send(&[REFUSAL]).await;
                     }
-                    let _ = self.post.send(Event::Pairing(News::Failed { error })).await;
+                    let _ = self.post.send(Event::Pairing(News::Failed { address, error })).await;
                     break;
                 }
             };

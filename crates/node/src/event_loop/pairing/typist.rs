@@ -59,7 +59,7 @@ impl Typist {
                 true
             }
             Err(failure) => {
-                let (address, error) = (candidate.addresses.join(", "), failure.0.to_string());
+                let (address, error) = (candidate.addresses.join(", "), failure.0);
                 let _ = self.post.send(Event::Pairing(News::NotJoined { address, error })).await;
                 false
             }

@@ -24,16 +24,16 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) struct Health {
     /// `live` or `ready`.
     status: &'static str,
-    /// Whether links between homes are encrypted; only in `ready`.
+    /// Whether this home keeps to this machine; only in `ready`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    encrypted: Option<bool>,
+    loopback_only: Option<bool>,
 }
 
 /// Answers while the program runs.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()),
     responses((status = 200, body = Health)))]
 pub(crate) async fn live() -> Json<Health> {
-    Json(Health { status: "live", encrypted: None })
+    Json(Health { status: "live", loopback_only: None })
 }
 
 /// Answers 200 while the home takes updates and keeps them.
@@ -42,8 +42,8 @@ pub(crate) async fn live() -> Json<Health> {
 pub(crate) async fn ready(State(app): State<App>) -> Answer<Health> {
     let late = || NodeError::TimedOut { what: "the home".to_owned(), seconds: READY_WAIT.as_secs() };
     tokio::time::timeout(READY_WAIT, app.node.ready()).await.map_err(|_| late())??;
-    let encrypted = app.node.status().await?.encrypted;
-    Ok(Json(Health { status: "ready", encrypted: Some(encrypted) }))
+    let loopback_only = app.node.status().await?.loopback_only;
+    Ok(Json(Health { status: "ready", loopback_only: Some(loopback_only) }))
 }
 
 /// All metrics as OpenMetrics text.

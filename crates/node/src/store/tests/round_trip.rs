@@ -1,0 +1,332 @@
+//! Laws: what is given comes back, and merged batches mean the same as single ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crosshome_core::{
+    EntityId, EntityKey, HomeId, Space,
+    dot::{Actor, Dot, VersionVector},
+    epoch::Cursor,
+    grant::{Grant, Right, Selector, Traits},
+    hlc::Hlc,
+    pairing::Method,
+    table::{Class, Entity},
+    update::Update,
+    version::{Cause, Version},
+};
+use proptest::{collection::vec, option, prelude::*};
+use zeroize::Zeroizing;
+
+use super::scenes::{HERE, all, key, past};
+use crate::{
+    defaults::{HISTORY_AGE, HISTORY_PER_ENTITY},
+    store::{Batch, EntityRow, HistoryRow, MemoKey, PeerRow, RegistryRow, Store, Stored},
+};
+
+const PLACE: std::ops::Range<u64> = 0..i64::MAX as u64;
+
+fn home() -> impl Strategy<Value = HomeId> {
+    (0..4u8).prop_map(|n| HomeId([n; 32]))
+}
+
+fn dot() -> impl Strategy<Value = Dot> {
+    (home(), any::<u32>(), any::<u64>())
+        .prop_map(|(home, incarnation, hlc)| Dot { actor: Actor { home, incarnation }, hlc: Hlc(hlc) })
+}
+
+/// One of few ids, so that batches meet.
+fn id() -> impl Strategy<Value = EntityId> {
+    "(light|sensor)\\.[ab]".prop_map(|id| id.parse().expect("it is an id"))
+}
+
+fn entity_key() -> impl Strategy<Value = EntityKey> {
+    let space = prop_oneof![home().prop_map(Space::Home), Just(Space::Joint)];
+    (space, id()).prop_map(|(space, id)| EntityKey { space, id })
+}
+
+fn right() -> impl Strategy<Value = Option<Right>> {
+    prop::sample::select(vec![None, Some(Right::Read), Some(Right::Control), Some(Right::Edit)])
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    let state = prop_oneof![Just("on"), Just("21.5"), Just("ä \"b\"\n")];
+    (dot(), vec(dot(), 0..3), state, any::<bool>()).prop_map(|(dot, seen, state, timed)| {
+        let mut context: VersionVector = seen.into_iter().collect();
+        context.remove(dot.actor);
+        let update = Update::replace(state, r#"{"brightness":1}"#).expect("well formed");
+        let body = update.apply("light", &[], dot).expect("well formed").expect("it is new");
+        Version { dot, context, body, cause: Cause::Person, deleted: false, timed, unknown: Box::default() }
+    })
+}
+
+fn entity() -> impl Strategy<Value = Entity> {
+    let class = prop_oneof![Just(Class::Device), Just(Class::Document)];
+    (entity_key(), class, vec(version(), 0..3), any::<u64>(), right()).prop_map(
+        |(key, class, versions, sent_at, right)| {
+            let mut entity = Entity { sent_at, right, ..Entity::new(key, class) };
+            for version in versions {
+                entity.siblings.insert(version);
+            }
+            entity
+        },
+    )
+}
+
+fn cursor() -> impl Strategy<Value = Cursor> {
+    (vec(any::<(u64, u64)>(), 0..3), any::<u64>(), any::<u64>()).prop_map(|(trail, mark, latest)| Cursor {
+        trail,
+        mark: Hlc(mark),
+        latest: Hlc(latest),
+    })
+}
+
+fn grant() -> impl Strategy<Value = Grant> {
+    let selector = prop_oneof![
+        id().prop_map(Selector::Entity),
+        any::<String>().prop_map(Selector::Glob),
+        any::<String>().prop_map(Selector::Area),
+        any::<String>().prop_map(Selector::Label),
+    ];
+    (option::of(home()), selector, right(), PLACE).prop_map(|(peer, selector, right, seq)| Grant {
+        peer,
+        selector,
+        right,
+        seq,
+    })
+}
+
+fn peer() -> impl Strategy<Value = PeerRow> {
+    let method = prop::sample::select(vec![Method::Code, Method::Invitation, Method::SharedKey]);
+    let texts = (any::<String>(), option::of(any::<String>()), vec(any::<String>(), 0..3));
+    let numbers = (any::<u16>(), PLACE, any::<bool>());
+    (home(), any::<[u8; 32]>(), texts, numbers, method).prop_map(|(id, secret, texts, numbers, method)| {
+        let (name, alias, addresses) = texts;
+        let (proto_low, paired_at_ms, denied) = numbers;
+        let (spki, pair_secret) = ([secret[0]; 44], Zeroizing::new(secret));
+        PeerRow { id, spki, name, alias, pair_secret, proto_low, paired_at_ms, method, addresses, denied }
+    })
+}
+
+fn registered() -> impl Strategy<Value = RegistryRow> {
+    (any::<String>(), any::<String>(), option::of(any::<String>()), vec(any::<String>(), 0..3)).prop_map(
+        |(name, metadata, area, labels)| RegistryRow { name, metadata, traits: Traits { area, labels } },
+    )
+}
+
+fn version_row() -> impl Strategy<Value = HistoryRow> {
+    (entity_key(), dot(), 0..1_000u64, home(), any::<[String; 3]>()).prop_map(
+        |(key, dot, at_ms, author, [state, attributes, outcome])| HistoryRow {
+            key,
+            dot,
+            at_ms,
+            author,
+            state,
+            attributes,
+            outcome,
+        },
+    )
+}
+
+fn memo() -> impl Strategy<Value = (MemoKey, Option<String>)> {
+    ("[ab]", "[ab]", option::of(any::<String>()))
+        .prop_map(|(kind, name, text)| (MemoKey { kind, name }, text))
+}
+
+fn once_each<T>(rows: Vec<T>, key: impl Fn(&T) -> HomeId) -> Vec<T> {
+    rows.into_iter().map(|row| (key(&row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+prop_compose! {
+    /// A batch whose entities stand at places from `first` on.
+    fn batch(first: u64)(
+        (durable, head, actor, clock) in
+            (any::<bool>(), PLACE, option::of(dot()), option::of(any::<u64>())),
+        epochs in option::of(vec(any::<u64>(), 0..4)),
+        (entities, kept) in (vec(entity(), 0..8), vec(any::<bool>(), 8)),
+        cursors in vec((home(), option::of(cursor())), 0..4),
+        (grants, peers) in (option::of(vec(grant(), 0..4)), option::of(vec(peer(), 0..4))),
+        gone in option::of(vec((home(), id(), PLACE), 0..4)),
+        registry in vec((id(), option::of(registered())), 0..4),
+        (memos, history) in (vec(memo(), 0..4), vec(version_row(), 0..8)),
+    ) -> Batch {
+        let row = |(place, (entity, keep)): (u64, (Entity, bool))| {
+            let entity = Entity { seq: place, ..entity };
+            (entity.key.clone(), keep.then(|| EntityRow::of(&entity)))
+        };
+        let gone = gone.map(|gone| {
+            let unique = gone.into_iter().map(|(peer, id, seq)| ((peer, id), seq)).collect::<BTreeMap<_, _>>();
+            unique.into_iter().map(|((peer, id), seq)| (peer, id, seq)).collect()
+        });
+        Batch {
+            durable,
+            head,
+            actor: actor.map(|dot| dot.actor),
+            clock: clock.map(Hlc),
+            epochs: epochs.map(|epochs| (0..).zip(epochs).map(|(began, epoch)| (epoch, began)).collect()),
+            entities: (first..).zip(entities.into_iter().zip(kept)).map(row).collect(),
+            cursors,
+            grants,
+            gone,
+            peers: peers.map(|peers| once_each(peers, |peer| peer.id)),
+            registry,
+            memos,
+            history,
+        }
+    }
+}
+
+/// Returns what the last row for each key leaves.
+fn left<K: Ord + Clone, V: Clone>(rows: &[(K, Option<V>)]) -> BTreeMap<K, V> {
+    let last: BTreeMap<K, Option<V>> = rows.iter().cloned().collect();
+    last.into_iter().filter_map(|(key, row)| Some((key, row?))).collect()
+}
+
+fn entity_rows(store: &mut Store) -> Vec<(EntityKey, EntityRow)> {
+    let entities = all(store).expect("the store is sound");
+    entities.iter().map(|entity| (entity.key.clone(), EntityRow::of(entity))).collect()
+}
+
+fn histories(store: &mut Store, batches: &[&Batch]) -> Vec<Vec<HistoryRow>> {
+    let keys: BTreeSet<_> =
+        batches.iter().flat_map(|batch| &batch.history).map(|row| row.key.clone()).collect();
+    keys.iter().map(|key| sorted(store.history(key).expect("the store is sound"))).collect()
+}
+
+fn sorted(mut rows: Vec<HistoryRow>) -> Vec<HistoryRow> {
+    rows.sort_by_key(|row| row.dot);
+    rows
+}
+
+/// Checks that the store holds the batch, which was the first.
+fn check(batch: &Batch, stored: &Stored) -> Result<(), TestCaseError> {
+    prop_assert_eq!(stored.actor, batch.actor);
+    prop_assert_eq!(stored.head, batch.head);
+    prop_assert_eq!(stored.clock, batch.clock.unwrap_or_default());
+    prop_assert_eq!(&stored.epochs, &batch.epochs.clone().unwrap_or_default());
+    prop_assert_eq!(stored.cursors.iter().cloned().collect::<BTreeMap<_, _>>(), left(&batch.cursors));
+    prop_assert_eq!(&stored.grants, &batch.grants.clone().unwrap_or_default());
+    let gone: BTreeSet<_> = batch.gone.iter().flatten().cloned().collect();
+    prop_assert_eq!(stored.gone.iter().cloned().collect::<BTreeSet<_>>(), gone);
+    let peers = once_each(stored.peers.clone(), |peer| peer.id);
+    prop_assert!(peers == batch.peers.clone().unwrap_or_default());
+    prop_assert!(stored.registry.iter().cloned().eq(left(&batch.registry)));
+    prop_assert!(stored.memos.iter().cloned().eq(left(&batch.memos)));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_given_comes_back_after_a_restart(batch in batch(1), proper in any::<bool>()) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(dir.path()).unwrap();
+        store.commit(&batch).unwrap();
+        match proper {
+            true => store.close().unwrap(),
+            false => drop(store),
+        }
+        let (mut store, stored) = Store::open(dir.path()).unwrap();
+        prop_assert_eq!(stored.clean, proper);
+        check(&batch, &stored)?;
+        let rows = entity_rows(&mut store);
+        prop_assert!(rows.iter().map(|(_, row)| row.seq).is_sorted());
+        prop_assert_eq!(rows.into_iter().collect::<BTreeMap<_, _>>(), left(&batch.entities));
+    }
+}
+
+proptest! {
+    #[test]
+    fn merged_batches_leave_what_single_ones_leave(a in batch(1), b in batch(20), c in batch(40)) {
+        let (mut single, _) = Store::in_memory().unwrap();
+        let (mut merged, _) = Store::in_memory().unwrap();
+        for batch in [&a, &b, &c] {
+            single.commit(batch).unwrap();
+        }
+        merged.commit(&a).unwrap();
+        let mut later = b.clone();
+        later.absorb(c.clone());
+        later.compact();
+        merged.commit(&later).unwrap();
+
+        prop_assert_eq!(entity_rows(&mut single), entity_rows(&mut merged));
+        prop_assert_eq!(histories(&mut single, &[&a, &b, &c]), histories(&mut merged, &[&a, &b, &c]));
+        let stored = |store: &Store| {
+            let stored = Stored::read(store.connection.as_ref().unwrap()).unwrap();
+            Stored { id: String::new(), commits: 0, ..stored }
+        };
+        prop_assert_eq!(stored(&single), stored(&merged));
+    }
+}
+
+#[test]
+fn batch_that_failed_can_be_given_again_and_again() {
+    let (mut store, _) = Store::in_memory().unwrap();
+    let mut scene = super::scenes::Scene::new();
+    let batch = Batch { history: vec![past(1, 4)], ..scene.change(1, "on", true) };
+    (0..3).for_each(|_| store.commit(&batch).unwrap());
+    assert_eq!((all(&mut store).unwrap().len(), store.history(&key(1)).unwrap().len()), (1, 1));
+}
+
+#[test]
+fn two_entities_at_one_place_are_a_fault_and_change_nothing() {
+    let (mut store, _) = Store::in_memory().unwrap();
+    store.commit(&super::scenes::Scene::new().change(1, "on", true)).unwrap();
+    let other = super::scenes::Scene::new().change(2, "on", true);
+    assert!(matches!(store.commit(&other), Err(crate::store::StoreError::Refused { .. })));
+    assert_eq!(all(&mut store).unwrap()[0].key, key(1));
+}
+
+#[test]
+fn history_keeps_the_newest_of_each_entity_and_nothing_beyond_a_month() {
+    let (mut store, _) = Store::in_memory().unwrap();
+    let month = HISTORY_AGE.as_millis() as u64;
+    store.commit(&Batch { history: vec![past(2, 7), past(1, 8)], ..Batch::default() }).unwrap();
+    let rows = (0..50).map(|n| past(1, month + n)).collect();
+    store.commit(&Batch { history: rows, ..Batch::default() }).unwrap();
+    let kept = store.history(&key(1)).unwrap();
+    assert_eq!(kept.len(), HISTORY_PER_ENTITY as usize);
+    assert!(kept.iter().map(|row| row.at_ms).eq((month + 30..month + 50).rev()));
+    assert_eq!(store.history(&key(2)).unwrap(), [], "it is older than a month before the newest");
+}
+
+#[test]
+fn history_takes_the_new_outcome_of_a_version_and_goes_with_its_entity() {
+    let (mut store, _) = Store::in_memory().unwrap();
+    let settled = HistoryRow { outcome: "lost".into(), ..past(1, 5) };
+    for row in [past(1, 5), settled.clone()] {
+        store.commit(&Batch { history: vec![row], ..Batch::default() }).unwrap();
+    }
+    assert_eq!(store.history(&key(1)).unwrap(), [settled]);
+    store.commit(&Batch { entities: vec![(key(1), None)], ..Batch::default() }).unwrap();
+    assert_eq!(store.history(&key(1)).unwrap(), []);
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let peer = PeerRow {
+        id: HERE,
+        spki: [0; 44],
+        name: "Villa".into(),
+        alias: None,
+        pair_secret: Zeroizing::new([171; 32]),
+        proto_low: 1,
+        paired_at_ms: 0,
+        method: Method::Code,
+        addresses: Vec::new(),
+        denied: false,
+    };
+    let text = format!("{:?}", Batch { peers: Some(vec![peer]), ..Batch::default() });
+    assert!(text.contains("PairSecret(..)") && !text.contains("171"), "{text}");
+}
+
+#[test]
+fn what_waits_is_bounded_by_what_is_known() {
+    let mut scene = super::scenes::Scene::new();
+    let mut waiting = Batch::default();
+    for n in 0..10_000u64 {
+        waiting
+            .absorb(Batch { history: vec![past(1, n % 50)], ..scene.change(n % 5, &n.to_string(), false) });
+    }
+    waiting.compact();
+    assert_eq!((waiting.entities.len(), waiting.history.len(), waiting.head), (5, 50, 10_000));
+}

@@ -76,6 +76,8 @@ pub struct Replica {
     gone: BTreeMap<HomeId, BTreeMap<EntityId, u64>>,
     /// The place in the log where rules last changed.
     ruled: u64,
+    /// How many incarnations this start has seen.
+    births: u32,
     /// The peers that have followed this home to where it stands, since it started.
     proven: BTreeSet<HomeId>,
 }
@@ -100,6 +102,7 @@ impl Replica {
             cursors: BTreeMap::new(),
             gone: BTreeMap::new(),
             ruled: head,
+            births: 0,
             proven: BTreeSet::new(),
         }
     }
@@ -318,7 +321,8 @@ impl Replica {
     /// one, and the same through one start, as a peer that lies may cost one at most.
     fn stranger(&self) -> Actor {
         let epoch = self.epochs.present();
-        Actor { incarnation: (epoch ^ (epoch >> 32)) as u32, ..self.me }
+        let random = (epoch ^ (epoch >> 32)) as u32;
+        Actor { incarnation: random.wrapping_add(self.births.wrapping_mul(0x9e37_79b9)), ..self.me }
     }
 
     /// Finds an entity that this home may write; nothing means that it may create it.

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::Body,
-    defaults::{CHUNK, MAX_ENTITIES_PER_PEER},
+    defaults::{CHUNK, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
@@ -288,7 +288,10 @@ impl Replica {
     ) -> Vec<Effect> {
         let timed = self.clock.trusts(now_ms);
         let entity = self.table.get_mut(number).expect("the caller has found it");
-        let context = entity.siblings.context_for(dot.actor);
+        let mut context = entity.siblings.context_for(dot.actor);
+        // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
+        let limit = Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS));
+        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= limit);
         let (deleted, body) = (body.is_none(), body.unwrap_or_default());
         entity.siblings.replace(Version {
             dot,

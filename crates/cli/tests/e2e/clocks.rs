@@ -24,14 +24,17 @@ fn goes_on_with_the_right_clock(villa: &Home, flat: &Home) {
     flat.sees("light.hall", "right again");
     flat.json(&["entity", "set", "light.hall", "by flat"]);
     villa.sees("light.hall", "by flat");
-    eventually("both to show the same", || (villa.entities_of("Villa") == flat.entities_of("Villa")).then_some(()));
+    eventually("both to show the same", || {
+        (villa.entities_of("Villa") == flat.entities_of("Villa")).then_some(())
+    });
 }
 
 fn tells_of_the_clock(home: &Home, direction: &str) {
     eventually(&format!("the doctor of {} to see the clocks", home.name), || {
         let ran = home.cli(&["--json", "doctor"]);
         let told = |finding: &Value| {
-            finding["level"] == "error" && finding["what"].as_str().is_some_and(|what| what.contains(direction))
+            finding["level"] == "error"
+                && finding["what"].as_str().is_some_and(|what| what.contains(direction))
         };
         (ran.code == 8 && ran.json().as_array()?.iter().any(told)).then_some(())
     });
@@ -80,6 +83,7 @@ fn clock_an_hour_ahead_is_refused_and_heals_when_it_is_put_right() {
     villa.stop();
     villa.run_in(Vec::new());
     villa.start();
+    flat.sees("light.hall", "in an hour");
     goes_on_with_the_right_clock(&villa, &flat);
 }
 

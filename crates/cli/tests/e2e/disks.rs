@@ -102,7 +102,9 @@ fn older_copy_of_a_directory_is_repaired_and_loses_nothing_that_was_shared() {
     villa.json(&["entity", "set", "light.changed", "after the restore"]);
     flat.sees("light.changed", "after the restore");
     villa.sees("light.edited", "by flat again");
-    eventually("both to show the same", || (villa.entities_of("Villa") == flat.entities_of("Villa")).then_some(()));
+    eventually("both to show the same", || {
+        (villa.entities_of("Villa") == flat.entities_of("Villa")).then_some(())
+    });
     assert_eq!(flat.state("light.new"), None, "the owner does not know it any more");
     for round in 0..5 {
         villa.json(&["entity", "set", "light.old", &format!("round {round}")]);

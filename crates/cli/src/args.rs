@@ -377,6 +377,9 @@ pub(crate) struct Bench {
     /// Fewer and shorter runs
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Work for a measurement, ordered over stdin
+    #[arg(long, hide = true)]
+    pub(crate) worker: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! One file per verb: each asks the home and shows the answer.
 
+mod bench;
 mod completions;
 mod config;
 mod demo;
@@ -43,7 +44,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Man => man::run(screen),
         Verb::Run(run) => run::run(run, &cli.common, screen).await,
         Verb::Demo(demo) => demo::run(&demo, screen).await,
-        Verb::Bench(_) => Err(Failure::NotYet("bench")),
+        Verb::Bench(bench) => bench::run(&bench, screen).await,
         Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
         Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
         Verb::Backup(_) => Err(Failure::NotYet("backup")),

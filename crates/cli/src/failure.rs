@@ -62,6 +62,9 @@ pub(crate) enum Failure {
     /// The doctor found errors.
     #[error("errors found: {0}")]
     Sick(usize),
+    /// A measurement did not come to its end.
+    #[error("the measurement failed: {0}")]
+    Bench(String),
     /// A home of the demo did not start, or died.
     #[error("{name} {what}")]
     DemoHome { name: String, what: String },

@@ -153,7 +153,7 @@ fn exit(failure: &Failure) -> Exit {
         Failure::Sick(_) => Exit::Sick,
         Failure::Garbled(_) | Failure::Risky(_) | Failure::NoPeer(_) | Failure::Interrupted => Exit::Failure,
         Failure::DemoHome { .. } | Failure::Story(_) => Exit::Failure,
-        Failure::NotYet(_) | Failure::Output(_) => Exit::Failure,
+        Failure::Bench(_) | Failure::NotYet(_) | Failure::Output(_) => Exit::Failure,
     }
 }
 

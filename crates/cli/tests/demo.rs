@@ -59,7 +59,7 @@ fn story_shows_every_way_that_a_command_can_end() {
     let text = String::from_utf8(told.stdout).expect("text");
     for part in [
         "villa and flat see each other",
-        "paired, both show",
+        "villa types it: paired",
         "villa shares three entities",
         "turns villa's light.living_room on, brightness 200: done",
         "setting it is not allowed",
@@ -81,7 +81,7 @@ fn changes_made_apart_are_a_conflict_that_both_homes_show_and_neither_loses() {
     );
     assert_eq!((&story["ok"], &story["error"]), (&true.into(), &Value::Null));
     let text = story["steps"][8]["text"].as_str().expect("a sentence");
-    assert!(text.contains("\"milk and cake\" (the later, of flat)") && text.contains("2 versions"), "{text}");
+    assert!(text.contains("\"milk and cake\" (flat's, the later)") && text.contains("2 versions"), "{text}");
     assert!(
         story["steps"].as_array().expect("steps").iter().all(|step| step["took_ms"].as_f64() > Some(0.0))
     );
@@ -99,7 +99,7 @@ fn five_homes_all_follow_the_villa() {
             .as_array()
             .expect("steps")
             .iter()
-            .any(|step| { step["text"].as_str().is_some_and(|text| text.contains("3 others within")) })
+            .any(|step| { step["text"].as_str().is_some_and(|text| text.contains("3 others in ")) })
     );
 }
 

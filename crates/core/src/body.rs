@@ -38,7 +38,7 @@ pub struct Group<'a> {
 impl Body {
     /// Returns the body of a version named `dot`, made of groups that come sorted by key.
     pub fn of<'a>(dot: Dot, groups: impl IntoIterator<Item = Group<'a>>) -> Self {
-        let mut out = BodyBuilder::new(dot);
+        let mut out = BodyBuilder::new(dot, 512);
         groups.into_iter().for_each(|group| out.push(group));
         out.finish()
     }
@@ -91,6 +91,19 @@ impl<'a> Group<'a> {
         Self { dot, ..self }
     }
 
+    /// Returns the names of the fields, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut decoder = Decoder::new(self.fields);
+        let alone = (!matches!(decoder.datatype(), Ok(Type::Map))).then(|| own_field(self.key));
+        let count = if alone.is_none() { decoder.map().ok().flatten().unwrap_or(0) } else { 0 };
+        let named = (0..count).map(move |_| {
+            let name = decoder.str().expect("a body is checked when it is made");
+            skip_text(&mut decoder).expect("a body is checked when it is made");
+            name
+        });
+        alone.into_iter().chain(named)
+    }
+
     /// Tells whether both groups hold the same values.
     pub fn same_values(&self, other: &Group<'_>) -> bool {
         self.fields == other.fields || self.fields().eq(other.fields())
@@ -100,7 +113,7 @@ impl<'a> Group<'a> {
         let items = decoder.array()?;
         let key = decoder.str()?;
         let start = decoder.position();
-        decoder.skip()?;
+        skip_fields(decoder)?;
         let fields = &decoder.input()[start..decoder.position()];
         let dot = match items {
             Some(2) => version,
@@ -118,9 +131,9 @@ pub struct BodyBuilder {
 }
 
 impl BodyBuilder {
-    /// Returns an empty body of the version named `dot`.
-    pub fn new(dot: Dot) -> Self {
-        Self { dot, out: Encoder::new(Vec::with_capacity(512)) }
+    /// Returns an empty body of the version named `dot`, with room for so many bytes.
+    pub fn new(dot: Dot, capacity: usize) -> Self {
+        Self { dot, out: Encoder::new(Vec::with_capacity(capacity)) }
     }
 
     /// Adds a group as it is.
@@ -201,6 +214,35 @@ fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
         return Err(BodyError::Order);
     }
     Ok(count)
+}
+
+/// Passes over the fields of a group: a text, or a map of texts.
+fn skip_fields(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
+    let texts = match decoder.datatype()? {
+        Type::Map => 2 * decoder.map()?.unwrap_or(0),
+        _ => 1,
+    };
+    if texts > 2 * MAX_FIELDS as u64 {
+        return Err(decode::Error::message("a group has too many fields"));
+    }
+    (0..texts).try_for_each(|_| skip_text(decoder))
+}
+
+/// Passes over a text without reading it: that is done once, when a body is checked.
+fn skip_text(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
+    let rest = &decoder.input()[decoder.position().min(decoder.input().len())..];
+    let (head, len) = match *rest {
+        [short @ 0x60..0x78, ..] => (1, usize::from(short - 0x60)),
+        [0x78, len, ..] => (2, usize::from(len)),
+        [0x79, a, b, ..] => (3, usize::from(u16::from_be_bytes([a, b]))),
+        [0x7a, a, b, c, d, ..] => (5, u32::from_be_bytes([a, b, c, d]) as usize),
+        _ => return Err(decode::Error::message("a field is a text")),
+    };
+    if rest.len() - head < len {
+        return Err(decode::Error::end_of_input());
+    }
+    decoder.set_position(decoder.position() + head + len);
+    Ok(())
 }
 
 fn encode_dot(out: &mut Encoder<Vec<u8>>, dot: Dot, version: Dot) {

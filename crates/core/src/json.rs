@@ -12,7 +12,10 @@
 //! assert_eq!(value.as_str(), r#"{"a":[true,100],"b":21}"#);
 //! ```
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -63,8 +66,7 @@ impl fmt::Debug for Json {
 ///
 /// Refuses what is no JSON object, or nests or counts beyond the bounds.
 pub fn members(text: &str) -> Result<Vec<(Box<str>, Json)>, JsonError> {
-    let read = parse(text, |deserializer, budget| Members { budget, depth: 0 }.deserialize(deserializer))?;
-    Ok(read.into_iter().map(|(name, value)| (name.into(), Json(value.into()))).collect())
+    parse(text, |deserializer, budget| Members { budget, depth: 0 }.deserialize(deserializer))
 }
 
 /// Checks that a text is one canonical value within the bounds.
@@ -173,7 +175,7 @@ impl<'de> Visitor<'de> for Canonical<'_> {
         if value > MAX_EXACT {
             return self.visit_f64(value as f64);
         }
-        self.out.push_str(&value.to_string());
+        write_number(value, self.out);
         Ok(())
     }
 
@@ -181,7 +183,7 @@ impl<'de> Visitor<'de> for Canonical<'_> {
         if value.unsigned_abs() > MAX_EXACT {
             return self.visit_f64(value as f64);
         }
-        self.out.push_str(&value.to_string());
+        write_number(value, self.out);
         Ok(())
     }
 
@@ -218,7 +220,7 @@ impl<'de> Visitor<'de> for Canonical<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let members = Members { budget: self.budget, depth: self.depth }.visit_map(map)?;
-        write_object(members.iter().map(|(name, value)| (name.as_str(), value.as_str())), self.out);
+        write_object(members.iter().map(|(name, value)| (&**name, value.as_str())), self.out);
         Ok(())
     }
 }
@@ -230,7 +232,7 @@ struct Members<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
-    type Value = BTreeMap<String, String>;
+    type Value = Vec<(Box<str>, Json)>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -238,21 +240,54 @@ impl<'de> DeserializeSeed<'de> for Members<'_> {
 }
 
 impl<'de> Visitor<'de> for Members<'_> {
-    type Value = BTreeMap<String, String>;
+    type Value = Vec<(Box<str>, Json)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = BTreeMap::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let mut out = String::new();
+        let (mut members, mut out) = (Vec::with_capacity(16), String::with_capacity(64));
+        while let Some(name) = map.next_key_seed(Name)? {
+            out.clear();
             map.next_value_seed(Canonical { out: &mut out, budget: self.budget, depth: self.depth + 1 })?;
-            members.insert(name, out);
+            members.push((name, Json(out.as_str().into())));
         }
+        // a stable sort leaves the last of duplicate names last, and the reversed one keeps just that
+        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        members.reverse();
+        members.dedup_by(|(again, _), (kept, _)| again == kept);
+        members.reverse();
         Ok(members)
     }
+}
+
+/// Reads a member's name.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Box<str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Box<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Box<str>, E> {
+        Ok(name.into())
+    }
+}
+
+fn write_number(value: impl fmt::Display, out: &mut String) {
+    // formatting into a text does not fail
+    let _ = write!(out, "{value}");
 }
 
 /// Writes an object of canonical members that come sorted by name.
@@ -271,8 +306,10 @@ pub fn write_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>, out: 
 
 fn write_string(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| b < b' ' || b == b'"' || b == b'\\') {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] as char {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
@@ -280,10 +317,13 @@ fn write_string(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
+            c => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 

@@ -350,6 +350,7 @@ impl Session {
                 let (mut effects, again) = self.outgoing.refused(replica, peer, refused);
                 if refused.why == Why::Skew && replica.leapt_ahead(refused.clock, now_ms) {
                     effects.extend(replica.restamp(now_ms));
+                    incoming::order(&mut effects);
                 }
                 self.ask_for(again, None);
                 return Ok(effects);

@@ -399,6 +399,9 @@ impl World {
         }
         let home = &mut self.homes[at];
         let now = home.now(self.time);
+        if effects.contains(&Effect::Restamped) {
+            home.disk.forget_clock();
+        }
         home.running.iter().for_each(|running| home.disk.keep_clock(&running.replica, now));
         let refused = effects.iter().any(|effect| {
             matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
@@ -409,6 +412,9 @@ impl World {
                     let Some(running) = &self.homes[at].running else { continue };
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
+                    if effects.contains(&Effect::Restamped) {
+                        self.ledger.restamped(at, entity);
+                    }
                     let may_lose = self.may_lose(at, from, &key, refused);
                     self.note(|_| {
                         format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())

@@ -75,39 +75,68 @@ impl Update {
     ///
     /// Refuses a result that is larger than an entity may be.
     pub fn apply(&self, domain: &str, base: &[Group<'_>], dot: Dot) -> Result<Option<Body>, UpdateError> {
-        let mut members = self.members(domain, base);
-        members.sort_unstable();
-        // a peer's version may name a field in two groups, which this home's table brings together
-        members.dedup_by(|again, kept| (again.group, again.name) == (kept.group, kept.name));
+        let (members, kept) = self.split(domain, base);
         if members.len() > MAX_FIELDS {
             return Err(UpdateError::TooMany(members.len()));
         }
-        let mut out = BodyBuilder::new(dot);
-        let (mut base, mut same, mut fields) = (base.iter().peekable(), true, Vec::with_capacity(256));
+        let (mut out, mut fields) = (BodyBuilder::new(dot, 512), Vec::with_capacity(256));
+        let (mut kept, mut count, mut same) = (kept.into_iter().peekable(), 0, true);
         for group in members.chunk_by(|a, b| a.group == b.group) {
             let key = group[0].group;
+            while let Some(earlier) = kept.next_if(|kept| kept.key < key) {
+                out.push(earlier);
+                count += 1;
+            }
             fields.clear();
             body::encode_fields(key, group, &mut fields);
-            while base.next_if(|known| known.key < key).is_some() {
-                same = false; // a group that the update removed
-            }
-            let known = base.next_if(|known| known.key == key);
             let mut next = body::group_over(key, dot, &fields);
-            match known {
+            match base.iter().find(|known| known.key == key) {
                 Some(known) if known.same_values(&next) => next.dot = known.dot,
                 _ => same = false,
             }
             out.push(next);
+            count += 1;
+        }
+        for later in kept {
+            out.push(later);
+            count += 1;
         }
         let body = out.finish();
         if body.as_bytes().len() > MAX_ENTITY {
             return Err(UpdateError::TooLong(body.as_bytes().len()));
         }
-        Ok((!same || base.next().is_some()).then_some(body))
+        Ok((!same || count != base.len()).then_some(body))
     }
 
-    /// Returns every field of the result, not yet sorted.
-    fn members<'a>(&'a self, domain: &str, base: &[Group<'a>]) -> Vec<Member<'a>> {
+    /// Returns the fields of the groups to make anew, sorted, and the groups that stay as they are.
+    fn split<'a>(&'a self, domain: &str, base: &[Group<'a>]) -> (Vec<Member<'a>>, Vec<Group<'a>>) {
+        let (mut members, mut kept) = (self.named(domain), base.to_vec());
+        let mut landed = usize::MAX;
+        // fields of a group from another home's table may land in further groups: once more until none does
+        while landed != members.len() {
+            landed = members.len();
+            kept.retain(|group| {
+                let stays = group.names().all(|name| self.keeps(name))
+                    && !members.iter().any(|member| member.group == group.key);
+                if !stays {
+                    let rest = group.fields().filter(|(name, _)| self.keeps(name));
+                    members.extend(rest.map(|(name, value)| Member {
+                        group: group_of(domain, name),
+                        name,
+                        value,
+                    }));
+                }
+                stays
+            });
+        }
+        members.sort_unstable();
+        // a peer's version may name a field in two groups, which this home's table brings together
+        members.dedup_by(|again, first| (again.group, again.name) == (first.group, first.name));
+        (members, kept)
+    }
+
+    /// Returns every field that the update names a value for.
+    fn named<'a>(&'a self, domain: &str) -> Vec<Member<'a>> {
         let mut members = Vec::with_capacity(16);
         let mut add = |name: &'a str, value: &'a str| {
             members.push(Member { group: group_of(domain, name), name, value });
@@ -115,16 +144,14 @@ impl Update {
         if let Some(state) = &self.state {
             add(STATE, state.as_str());
         }
-        if let Attributes::Replace(all) = &self.attributes {
-            all.iter().for_each(|(name, value)| add(name, value.as_str()));
+        match &self.attributes {
+            Attributes::Keep => {}
+            Attributes::Replace(all) => all.iter().for_each(|(name, value)| add(name, value.as_str())),
+            Attributes::Patch(some) => {
+                let set = some.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+                set.for_each(|(name, value)| add(name, value.as_str()));
+            }
         }
-        if let Attributes::Patch(some) = &self.attributes {
-            some.iter()
-                .filter_map(|(n, v)| Some((n, v.as_ref()?)))
-                .for_each(|(name, value)| add(name, value.as_str()));
-        }
-        let kept = base.iter().flat_map(Group::fields).filter(|(name, _)| self.keeps(name));
-        kept.for_each(|(name, value)| add(name, value));
         members
     }
 
@@ -207,6 +234,35 @@ mod tests {
         let body =
             Update { state: None, attributes: patch }.apply("light", &groups, dot(2)).unwrap().unwrap();
         assert_eq!(dots(&body, dot(2)), [("color", 2), ("state", 1)]);
+    }
+
+    #[test]
+    fn group_of_another_homes_table_stays_as_it_is_until_one_of_its_fields_changes() {
+        let mut fields = Vec::new();
+        let member = |name, value| Member { group: "new", name, value };
+        body::encode_fields("new", &[member("brightness", "1"), member("effect", "2")], &mut fields);
+        let base = [body::group_over("new", dot(1), &fields)];
+        let body = Update::state("on").apply("light", &base, dot(2)).unwrap().unwrap();
+        assert_eq!(dots(&body, dot(2)), [("new", 1), ("state", 2)]);
+        let patch = Attributes::Patch(vec![("effect".into(), Some(Json::string("x")))]);
+        let update = Update { state: None, attributes: patch };
+        let body = update.apply("light", &base, dot(2)).unwrap().unwrap();
+        assert_eq!(dots(&body, dot(2)), [("brightness", 2), ("color", 2)]);
+    }
+
+    #[test]
+    fn field_that_a_peer_names_in_two_groups_is_one_field() {
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let member = |group, name, value| Member { group, name, value };
+        body::encode_fields("a", &[member("a", "brightness", "1")], &mut first);
+        body::encode_fields("b", &[member("b", "brightness", "2"), member("b", "x", "3")], &mut second);
+        let base = [body::group_over("a", dot(1), &first), body::group_over("b", dot(1), &second)];
+        let patch =
+            Attributes::Patch(vec![("x".into(), None), ("brightness".into(), Some(Json::string("y")))]);
+        let update = Update { state: None, attributes: patch };
+        let body = update.apply("light", &base, dot(2)).unwrap().unwrap();
+        assert!(Body::parse(body.as_bytes(), dot(2)).is_ok());
+        assert_eq!(dots(&body, dot(2)), [("brightness", 2)]);
     }
 
     #[test]

@@ -187,6 +187,7 @@ impl Loop {
                     self.keeper.flush_soon();
                     self.close_expired_window();
                     self.commands.expire(now_ms());
+                    self.mark_synced();
                 }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {

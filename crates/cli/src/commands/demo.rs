@@ -51,7 +51,9 @@ pub(super) async fn run(args: &Demo, screen: &Screen) -> Result<(), Failure> {
     scene.street.close().await;
     if live {
         screen.note("all homes are stopped and their files removed");
-        return played;
+        // Ctrl-C is as good a way out as q.
+        return played
+            .or_else(|failure| if matches!(failure, Failure::Interrupted) { Ok(()) } else { Err(failure) });
     }
     scene.story.end(&played)?;
     played

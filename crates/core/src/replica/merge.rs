@@ -42,10 +42,8 @@ impl Replica {
             offered.class = Class::Document;
         }
         let number = self.table.find(offered.key.space, &offered.key.id);
-        let lost = self.check(peer, number, &offered, now_ms)?;
-        for dot in dots(&offered.versions) {
-            self.clock.observe(dot.hlc, now_ms)?;
-        }
+        let (latest, lost) = self.check(peer, number, &offered)?;
+        self.clock.observe(latest, now_ms)?;
         let number =
             number.unwrap_or_else(|| self.table.insert(Entity::new(offered.key.clone(), offered.class)));
         let mut durability = durability(offered.class);
@@ -115,14 +113,8 @@ impl Replica {
         changed
     }
 
-    /// Checks an offer, and tells whether it shows changes of this home that this home has lost.
-    fn check(
-        &self,
-        peer: HomeId,
-        number: Option<Number>,
-        offered: &Offered,
-        now_ms: u64,
-    ) -> Result<bool, Refusal> {
+    /// Checks an offer, and returns its latest stamp and whether it shows changes that this home has made and lost.
+    fn check(&self, peer: HomeId, number: Option<Number>, offered: &Offered) -> Result<(Hlc, bool), Refusal> {
         let entity = number.and_then(|number| self.table.get(number));
         match offered.key.space {
             Space::Home(home) if home == self.me.home => self.check_edit(peer, entity, offered)?,
@@ -130,8 +122,12 @@ impl Replica {
             _ => {}
         }
         self.check_size(entity, offered)?;
-        dots(&offered.versions).try_for_each(|dot| self.clock.admits(dot.hlc, now_ms))?;
-        self.check_own(offered)
+        let (mut latest, mut lost) = (Hlc::default(), false);
+        for dot in dots(&offered.versions) {
+            latest = latest.max(dot.hlc);
+            lost |= self.shows_loss(dot)?;
+        }
+        Ok((latest, lost))
     }
 
     /// Checks that the entity stays within bounds: here, and on its way to others.
@@ -162,20 +158,18 @@ impl Replica {
         }
     }
 
-    /// Checks what is said of this home's own changes, and tells whether some are lost here.
+    /// Tells whether a change is one of this home's own that it does not have.
     ///
-    /// A change of the present incarnation that this home has not made shows that it was restored from a backup;
-    /// of an incarnation that is random since this start it is made up.
-    fn check_own(&self, offered: &Offered) -> Result<bool, Refusal> {
-        let unmade = |dot: &Dot| dot.actor.home == self.me.home && dot.hlc > self.clock.last();
-        let mut lost = false;
-        for dot in dots(&offered.versions).filter(unmade) {
-            if dot.actor == self.stranger() {
-                return Err(Refusal::Forbidden);
-            }
-            lost |= dot.actor == self.me;
+    /// Of the present incarnation it shows that the home was restored from a backup; of one that is random since
+    /// this start it is made up.
+    fn shows_loss(&self, dot: Dot) -> Result<bool, Refusal> {
+        if dot.actor.home != self.me.home || dot.hlc <= self.clock.last() {
+            return Ok(false);
         }
-        Ok(lost)
+        match dot.actor == self.stranger() {
+            true => Err(Refusal::Forbidden),
+            false => Ok(dot.actor == self.me),
+        }
     }
 
     /// Checks that a peer may write this, and claims to have seen only what it can have seen.
@@ -229,4 +223,137 @@ pub enum Refusal {
     /// A stamp lies in this home's future.
     #[error(transparent)]
     Skew(#[from] Skew),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        body::Body,
+        defaults::{MAX_ENTITY, MAX_SKEW_MS},
+        dot::{Actor, VersionVector},
+        replica::Options,
+        update::Update,
+        version::Cause,
+    };
+
+    const NOW: u64 = 1_800_000_000_000;
+    const VILLA: HomeId = HomeId([1; 32]);
+    const FLAT: HomeId = HomeId([2; 32]);
+
+    fn villa() -> Replica {
+        let mut villa = Replica::restore(Actor::first(VILLA), Hlc::at(NOW), 0, Options::default());
+        villa.epochs.open(99, 0);
+        villa
+    }
+
+    fn dot(home: HomeId, incarnation: u32, ms: u64) -> Dot {
+        Dot { actor: Actor { home, incarnation }, hlc: Hlc::at(ms) }
+    }
+
+    fn version(dot: Dot, context: &[Dot], state: &str) -> Version {
+        let body = Update::state(state).apply("light", &[], dot).unwrap().unwrap();
+        let (context, cause): (VersionVector, _) = (context.iter().copied().collect(), Cause::Person);
+        Version { dot, context, body, cause, deleted: false, timed: true, unknown: Box::default() }
+    }
+
+    fn offered(space: Space, versions: impl IntoIterator<Item = Version>) -> Offered {
+        let key = EntityKey { space, id: "light.hall".parse().unwrap() };
+        let versions = versions.into_iter().collect();
+        Offered {
+            key,
+            class: Class::Document,
+            versions,
+            sent_at: 0,
+            right: Some(Right::Edit),
+            replace: false,
+        }
+    }
+
+    fn merge(villa: &mut Replica, space: Space, version: Version) -> Result<Vec<Effect>, Refusal> {
+        villa.merge(FLAT, offered(space, [version]), NOW)
+    }
+
+    #[test]
+    fn context_cannot_cover_the_future() {
+        let future = dot(HomeId([3; 32]), 0, NOW + MAX_SKEW_MS + 1);
+        let refused = merge(&mut villa(), Space::Joint, version(dot(FLAT, 0, NOW), &[future], "x"));
+        assert!(matches!(refused, Err(Refusal::Skew(_))));
+    }
+
+    #[test]
+    fn change_of_this_start_that_this_home_did_not_make_is_made_up() {
+        let mut villa = villa();
+        let mine = dot(VILLA, 99, NOW + 5_000);
+        let refused = merge(&mut villa, Space::Joint, version(dot(FLAT, 0, NOW), &[mine], "x"));
+        assert_eq!(refused, Err(Refusal::Forbidden));
+        assert!(villa.clock().last().ms() <= NOW);
+    }
+
+    #[test]
+    fn change_that_this_home_has_lost_makes_it_another_incarnation() {
+        let mut villa = villa();
+        let lost = dot(VILLA, 0, NOW + 5_000);
+        let effects = merge(&mut villa, Space::Joint, version(dot(FLAT, 0, NOW), &[lost], "x")).unwrap();
+        assert_eq!(effects[0], Effect::Commit(Durability::Now));
+        assert!(effects.contains(&Effect::Report { peer: FLAT, incident: Incident::Fork }));
+        assert_eq!(villa.actor().incarnation, 99);
+        let next = villa.stamp(NOW);
+        assert!(next.hlc > lost.hlc && next.actor != lost.actor);
+    }
+
+    #[test]
+    fn space_of_a_third_home_is_closed() {
+        let third = Space::Home(HomeId([3; 32]));
+        assert_eq!(merge(&mut villa(), third, version(dot(FLAT, 0, NOW), &[], "x")), Err(Refusal::Forbidden));
+    }
+
+    #[test]
+    fn entity_stays_small_enough_to_be_passed_on() {
+        let mut villa = villa();
+        let long = "x".repeat(MAX_ENTITY - 100);
+        let refused = (0..64u32).find(|n| {
+            let version = version(dot(HomeId([*n as u8; 32]), 7, NOW), &[], &long);
+            merge(&mut villa, Space::Joint, version).is_err()
+        });
+        assert_eq!(refused, Some(8));
+        let crowd: Vec<_> = (0..MAX_ACTORS as u32).map(|n| dot(FLAT, n, 1)).collect();
+        let crowded = version(dot(FLAT, 9_999, NOW), &crowd, "x");
+        assert_eq!(merge(&mut villa, Space::Home(FLAT), crowded), Err(Refusal::Quota));
+    }
+
+    #[test]
+    fn what_is_known_already_costs_no_quota() {
+        let mut villa = villa();
+        let all: Vec<_> = (0..40).map(|n| version(dot(HomeId([n; 32]), 7, NOW), &[], "x")).collect();
+        for _ in 0..3 {
+            assert!(villa.merge(FLAT, offered(Space::Joint, all.clone()), NOW).is_ok());
+        }
+        assert_eq!(villa.find(&offered(Space::Joint, []).key).unwrap().siblings.len(), 40);
+    }
+
+    #[test]
+    fn full_offer_of_the_owner_voids_all_that_it_lacks_but_own_edits() {
+        let mut villa = villa();
+        let note = Space::Home(FLAT);
+        let theirs = version(dot(FLAT, 0, NOW), &[], "old");
+        let third = version(dot(HomeId([3; 32]), 0, NOW), &[], "of a third home");
+        let mine = version(dot(VILLA, 0, NOW - 1), &[], "mine");
+        villa.merge(FLAT, offered(note, [theirs, third, mine.clone()]), NOW).unwrap();
+        let new = version(dot(FLAT, 1, NOW), &[], "new");
+        let full = Offered { replace: true, ..offered(note, [new.clone()]) };
+        villa.merge(FLAT, full.clone(), NOW).unwrap();
+        let siblings = &villa.find(&full.key).unwrap().siblings;
+        assert_eq!(siblings.iter().collect::<Vec<_>>(), [&mine, &new]);
+    }
+
+    #[test]
+    fn refused_offer_changes_nothing() {
+        let mut villa = villa();
+        let before = villa.clock().last();
+        let bad = Version { body: Body::default(), ..version(dot(FLAT, 0, NOW + 2 * MAX_SKEW_MS), &[], "x") };
+        let good = version(dot(HomeId([3; 32]), 0, NOW + 9), &[], "x");
+        assert!(villa.merge(FLAT, offered(Space::Home(FLAT), [good, bad]), NOW).is_err());
+        assert_eq!((villa.clock().last(), villa.table().iter().count()), (before, 0));
+    }
 }

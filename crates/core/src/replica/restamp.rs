@@ -27,8 +27,11 @@ impl Replica {
         let horizon = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
         let home = self.me.home;
         let future = |dot: Dot| dot.actor.home == home && dot.hlc > horizon;
-        let from_future =
-            |version: &Version| future(version.dot) || version.groups().any(|group| future(group.dot));
+        // a version of another home is that home's to stamp, whatever it has taken over from this one
+        let from_future = |version: &Version| {
+            let parts = version.groups().map(|group| group.dot).chain([version.dot]);
+            version.dot.actor.home == home && parts.into_iter().any(future)
+        };
         let leapt: Vec<Number> = self
             .table
             .iter()
@@ -63,8 +66,8 @@ impl Replica {
             let moved = |was: Dot| if future(was) { dot } else { was };
             let groups: Vec<_> = version.groups().map(|group| group.moved_to(moved(group.dot))).collect();
             let context = version.context.dots().filter(|seen| !future(*seen)).collect();
-            let body = Body::of(moved(version.dot), groups);
-            entity.siblings.insert(Version { dot: moved(version.dot), context, body, ..version.clone() });
+            let body = Body::of(dot, groups);
+            entity.siblings.insert(Version { dot, context, body, ..version.clone() });
         }
     }
 }

@@ -268,6 +268,13 @@ fn future_is_open(villa: &mut Replica) -> Result<(), TestCaseError> {
         prop_assert_eq!(siblings(villa, id).len(), 1);
     }
     talk(villa, &mut flat, false, NOW + 2);
+    let note = villa.own("input_text.note".parse().unwrap());
+    flat.update(&note, Class::Document, &Update::state("from the flat"), Cause::Person, NOW + 3).unwrap();
+    talk(villa, &mut flat, false, NOW + 4);
+    let dots = |replica: &Replica| {
+        replica.find(&note).unwrap().siblings.iter().map(|v| v.dot.actor.home).collect::<Vec<_>>()
+    };
+    prop_assert_eq!(dots(villa), [FLAT]);
     for id in ["light.hall", "input_text.note"] {
         let key = villa.own(id.parse().unwrap());
         prop_assert_eq!(&flat.find(&key).unwrap().siblings, &siblings(villa, id));

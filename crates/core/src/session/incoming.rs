@@ -292,7 +292,7 @@ fn complete(drafts: Vec<Draft>, replica: &Replica, key: &EntityKey) -> Option<Si
 }
 
 /// Puts one commit, as urgent as the most urgent, in front.
-fn order(effects: &mut Vec<Effect>) {
+pub(super) fn order(effects: &mut Vec<Effect>) {
     let commits = effects.iter().filter_map(|effect| match effect {
         Effect::Commit(durability) => Some(*durability),
         _ => None,

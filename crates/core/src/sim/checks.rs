@@ -61,6 +61,17 @@ impl Ledger {
         self.holds(home, &entity.key, &entity.siblings, false)
     }
 
+    /// Takes note of versions that a home has given new stamps in the place of its own from the future.
+    pub(super) fn restamped(&mut self, home: usize, entity: &Entity) {
+        let fresh = entity.siblings.iter().filter(|version| !self.seen.contains_key(&version.dot));
+        let fresh: Vec<_> = fresh.map(|version| version.dot).collect();
+        let held = self.held[home].get(&entity.key).cloned().unwrap_or_default();
+        let gone = held.into_iter().filter(|dot| entity.siblings.iter().all(|version| version.dot != *dot));
+        let behind: HashSet<_> = gone.flat_map(|dot| self.behind(dot)).collect();
+        let behind = Rc::new(behind);
+        self.seen.extend(fresh.into_iter().map(|dot| (dot, behind.clone())));
+    }
+
     /// Compares what a home holds now with what it held; `may_lose` where something had to go.
     pub(super) fn holds(&mut self, home: usize, key: &EntityKey, now: &Siblings, may_lose: bool) -> Checked {
         now.iter().try_for_each(|version| self.knows(key, version))?;

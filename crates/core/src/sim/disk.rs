@@ -66,6 +66,11 @@ impl Disk {
         }
     }
 
+    /// Lets the clock's mark fall to the present: the home's clock had leapt ahead.
+    pub(super) fn forget_clock(&mut self) {
+        self.clock = Hlc::default();
+    }
+
     pub(super) fn clock(&self) -> Hlc {
         self.clock
     }

@@ -24,29 +24,37 @@ const UNTIMED: u8 = 8;
 const UNKNOWN: u32 = 6;
 
 /// A hash over the keys and dots of the groups left out, by which the receiver knows that it has just those.
+///
+/// SipHash-1-3 of, for each group in order: its key, 0xff, and unless it is that of the group before, its dot as home,
+/// incarnation and stamp, little-endian.
 #[derive(Clone, Debug)]
-pub struct Rest(SipHasher13, bool);
+pub struct Rest(SipHasher13, Option<Dot>);
 
 impl Default for Rest {
     fn default() -> Self {
-        Self(SipHasher13::new_with_key(b"crosshome groups"), false)
+        Self(SipHasher13::new_with_key(b"crosshome groups"), None)
     }
 }
 
 impl Rest {
     /// Takes a group into account.
     pub fn add(&mut self, group: &Group<'_>) {
-        self.1 = true;
         self.0.write(group.key.as_bytes());
-        self.0.write_u8(0xff);
-        self.0.write(&group.dot.actor.home.0);
-        self.0.write(&group.dot.actor.incarnation.to_le_bytes());
-        self.0.write(&group.dot.hlc.0.to_le_bytes());
+        self.0.write(&[0xff]);
+        if self.1 == Some(group.dot) {
+            return;
+        }
+        let mut dot = [0; 44];
+        dot[..32].copy_from_slice(&group.dot.actor.home.0);
+        dot[32..36].copy_from_slice(&group.dot.actor.incarnation.to_le_bytes());
+        dot[36..].copy_from_slice(&group.dot.hlc.0.to_le_bytes());
+        self.0.write(&dot);
+        self.1 = Some(group.dot);
     }
 
     /// Returns the check, or nothing when no group was left out.
     pub fn check(&self) -> Option<u32> {
-        self.1.then(|| self.0.finish() as u32)
+        self.1.map(|_| self.0.finish() as u32)
     }
 }
 
@@ -63,20 +71,25 @@ impl Draft {
     /// Completes the version with groups of a known one, if these are just the ones left out.
     pub fn complete(self, known: &[Version]) -> Option<Version> {
         let Some(check) = self.rest else { return Some(self.version) };
-        let mut bases = known.iter().filter_map(|base| {
-            let left_out = |group: &Group<'_>| self.version.group(group.key).is_none();
-            let kept: Vec<_> = base.groups().filter(left_out).collect();
-            let mut rest = Rest::default();
-            kept.iter().for_each(|group| rest.add(group));
-            (rest.check() == Some(check)).then(|| self.with(&kept))
-        });
-        bases.next()
+        known.iter().find_map(|base| self.over(base, check)).map(|body| Version { body, ..self.version })
     }
 
-    fn with(&self, kept: &[Group<'_>]) -> Version {
-        let mut groups: Vec<_> = self.version.groups().chain(kept.iter().copied()).collect();
-        groups.sort_unstable_by_key(|group| group.key);
-        Version { body: Body::of(self.version.dot, groups), ..self.version.clone() }
+    /// Lays the groups that came over those of a known version; both are sorted.
+    fn over(&self, base: &Version, check: u32) -> Option<Body> {
+        let capacity = base.body.as_bytes().len() + self.version.body.as_bytes().len() + 64;
+        let (mut out, mut rest) = (BodyBuilder::new(self.version.dot, capacity), Rest::default());
+        let mut came = self.version.groups().peekable();
+        for kept in base.groups() {
+            while let Some(group) = came.next_if(|group| group.key < kept.key) {
+                out.push(group);
+            }
+            if came.peek().is_none_or(|group| group.key != kept.key) {
+                rest.add(&kept);
+                out.push(kept);
+            }
+        }
+        came.for_each(|group| out.push(group));
+        (rest.check() == Some(check)).then(|| out.finish())
     }
 }
 
@@ -88,7 +101,7 @@ pub fn encode_version(
     has: impl Fn(&Group<'_>) -> bool,
     out: &mut Encoder<Vec<u8>>,
 ) {
-    let (mut body, mut rest) = (BodyBuilder::new(version.dot), Rest::default());
+    let (mut body, mut rest) = (BodyBuilder::new(version.dot, 128), Rest::default());
     version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
     let (body, rest, flags) = (body.finish(), rest.check(), flags(version));
     let keys = 3 + u64::from(!version.context.is_empty()) + u64::from(rest.is_some()) + u64::from(flags != 0);

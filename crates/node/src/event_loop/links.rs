@@ -127,7 +127,6 @@ impl Loop {
             self.renew_link(id, number);
         }
         self.desk.tidy();
-        self.mark_synced();
     }
 
     /// Fills every link that has room with what its session has to say.
@@ -255,7 +254,7 @@ impl Loop {
     }
 
     /// Takes note of when each peer was last in sync.
-    fn mark_synced(&mut self) {
+    pub(super) fn mark_synced(&mut self) {
         let now = Stamp::now();
         for (_, peer) in self.peers.paired_mut() {
             if peer.link.as_ref().is_some_and(|link| link.session.in_sync(&self.replica)) {

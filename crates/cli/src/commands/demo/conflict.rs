@@ -42,11 +42,7 @@ pub(super) async fn play(scene: &Scene) -> Result<(), Failure> {
         Ok(both.iter().flatten().filter(|view| agreed(view)).nth(1).map(|_| ()))
     })
     .await?;
-    story.tell(
-        "settle",
-        mark,
-        "villa writes \"milk, bread and cake\", having seen both: settled everywhere".into(),
-    )
+    story.tell("settle", mark, "villa, having seen both, writes \"milk, bread and cake\": settled".into())
 }
 
 /// Writes the note, shares it if need be, and waits until the flat has it.
@@ -67,7 +63,7 @@ pub(super) async fn cut(scene: &Scene) -> Result<(), Failure> {
         Ok(peer.filter(|peer| peer.state != LinkState::Online).map(|_| ()))
     })
     .await?;
-    story.tell("cut", mark, "flat's cable is pulled (it runs on with sync off): both homes are alone".into())
+    story.tell("cut", mark, "flat's cable is pulled (it runs on, sync off): both are alone".into())
 }
 
 /// Puts the flat's cable back.
@@ -101,11 +97,7 @@ async fn apart(scene: &Scene) -> Result<(), Failure> {
     if here.as_deref() != Some("milk and bread") || there.as_deref() != Some("milk and cake") {
         return Err(Failure::Story(format!("apart, villa shows {here:?} and flat {there:?}")));
     }
-    story.tell(
-        "apart",
-        mark,
-        "apart, villa writes \"milk and bread\", then flat writes \"milk and cake\"".into(),
-    )
+    story.tell("apart", mark, "apart, villa writes \"milk and bread\", then flat \"milk and cake\"".into())
 }
 
 /// Waits until both homes show one value and the conflict, and that both versions are on record.
@@ -132,6 +124,6 @@ async fn together(scene: &Scene) -> Result<String, Failure> {
         return Err(Failure::Story(format!("latest-wins shows {state:?} of {by}, which is not the latest")));
     }
     Ok(format!(
-        "both homes show \"{state}\" (the later, of {by}) and the conflict;\nboth keep {versions} versions"
+        "both show \"{state}\" ({by}'s, the later) and the conflict,\nand both keep {versions} versions"
     ))
 }

@@ -57,7 +57,7 @@ async fn follow(scene: &Scene) -> Result<(), Failure> {
         0 => "villa turns it off, flat shows it that much later".to_owned(),
         others => {
             let last = span(mark.elapsed().as_secs_f64() * 1000.0);
-            format!("villa turns it off, flat shows it that much later, {others} others within {last}")
+            format!("villa turns it off, flat shows it that much later, {others} others in {last}")
         }
     };
     story.tell_took("follow", lag, text)

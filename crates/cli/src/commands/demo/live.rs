@@ -45,24 +45,31 @@ async fn show(
     let (sender, mut news) = mpsc::channel(256);
     let _watching = seen::watch(scene, shown, &sender);
     let mut window = Window::new(scene, shown, screen);
-    let (mut typed, mut acts, mut frames) = (terminal::keys(), JoinSet::new(), interval(FRAME));
+    let (mut typed, mut frames, mut drawn) = (terminal::keys(), interval(FRAME), Vec::new());
+    let (mut acts, mut cable) = (JoinSet::new(), JoinSet::new());
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     if conflict {
-        acts.spawn_local(act(scene.clone(), b'c'));
+        cable.spawn_local(act(scene.clone(), b'c'));
     }
     loop {
         tokio::select! {
             Some(news) = news.recv() => window.take(news),
             key = typed.recv() => match key {
                 None | Some(b'q' | b'Q') => return Ok(()),
-                // One act at a time: two of them at one cable would wait for each other.
-                Some(key) if acts.is_empty() || !b"xc".contains(&key) => drop(acts.spawn_local(act(scene.clone(), key))),
-                Some(_) => {}
+                // One act at a time at the cable: two would wait for each other.
+                Some(b'x' | b'c') if !cable.is_empty() => {}
+                Some(key @ (b'x' | b'c')) => drop(cable.spawn_local(act(scene.clone(), key))),
+                Some(key) => drop(acts.spawn_local(act(scene.clone(), key))),
             },
             Some(_) = acts.join_next() => {}
+            Some(_) = cable.join_next() => {}
             _ = frames.tick() => {
                 let (columns, lines) = terminal.size();
-                terminal.draw(&window.picture(scene, columns, lines))?;
+                let picture = window.picture(scene, columns, lines);
+                if picture != drawn {
+                    terminal.draw(&picture)?;
+                    drawn = picture;
+                }
             }
         }
     }

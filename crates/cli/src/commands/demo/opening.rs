@@ -39,7 +39,7 @@ pub(super) async fn play(scene: &Scene) -> Result<(), Failure> {
 
     let mark = Instant::now();
     let (code, words) = pair(villa, flat).await?;
-    story.tell("pair", mark, format!("flat shows {code}, villa types it: paired, both show {words}"))?;
+    story.tell("pair", mark, format!("flat shows {code}, villa types it: paired\nboth show {words}"))?;
 
     let mark = Instant::now();
     share(villa, flat, &SHARED).await?;

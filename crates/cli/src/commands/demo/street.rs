@@ -22,7 +22,7 @@ pub(super) struct Street {
 impl Street {
     /// Furnishes so many homes; none runs yet.
     pub(super) fn build(count: usize) -> io::Result<Self> {
-        let root = tempfile::Builder::new().prefix("crosshome-demo-").tempdir()?;
+        let root = tempfile::Builder::new().prefix("crosshome-").tempdir()?;
         let port = free_port()?;
         let homes = (0..count).map(|place| Home::furnish(root.path(), &name(place), port, place == 0));
         Ok(Self { homes: homes.collect::<io::Result<_>>()?, root: Mutex::new(Some(root)) })

@@ -38,10 +38,11 @@ impl Terminal {
         }
     }
 
-    /// Draws lines from the top; what is below them is cleared.
+    /// Draws lines from the top and clears the rest.
     pub(super) fn draw(&self, lines: &[String]) -> io::Result<()> {
-        // In one write, so that nobody sees half a picture.
-        write(format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n")).as_bytes())
+        // In one write, so that nobody sees half a picture. It is cleared before and not after: behind a full line
+        // the cursor stands on its last letter.
+        write(format!("\x1b[H\x1b[J{}", lines.join("\r\n")).as_bytes())
     }
 }
 

@@ -23,8 +23,22 @@ const ROUNDS: u32 = 40;
 const PER_DOMAIN: u32 = 12;
 
 const ROOMS: [&str; 16] = [
-    "living_room", "kitchen", "bedroom", "bathroom", "hallway", "office", "garage", "garden", "guest_room",
-    "dining_room", "basement", "attic", "front_door", "terrace", "kids_room", "laundry",
+    "living_room",
+    "kitchen",
+    "bedroom",
+    "bathroom",
+    "hallway",
+    "office",
+    "garage",
+    "garden",
+    "guest_room",
+    "dining_room",
+    "basement",
+    "attic",
+    "front_door",
+    "terrace",
+    "kids_room",
+    "laundry",
 ];
 
 /// What entities of each domain show.
@@ -91,7 +105,12 @@ fn session(me: &Replica, peer: &Replica) -> Session {
     Session::open(peer.actor().home, false, &introduction, me, NOW_MS)
 }
 
-fn report(home: &mut Replica, (domain, number): (&str, u32), (state, attributes): (&str, &str), dice: &mut Dice) {
+fn report(
+    home: &mut Replica,
+    (domain, number): (&str, u32),
+    (state, attributes): (&str, &str),
+    dice: &mut Dice,
+) {
     // The room stays, the numbers change.
     let mut fixed = Dice(u64::from(number) + 7);
     let room = ROOMS[fixed.next() as usize % ROOMS.len()];

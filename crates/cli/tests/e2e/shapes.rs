@@ -202,3 +202,24 @@ fn watch_goes_on_when_the_home_restarts() {
     villa.json(&["entity", "set", "light.hall", "off"]);
     assert_eq!(watch.next()["state"], "off", "present values are not printed twice");
 }
+
+#[test]
+fn commands_end_with_an_outcome_whatever_the_other_home_does() {
+    let (villa, flat) = villa_and_flat();
+    for id in ["lock.door", "light.lamp"] {
+        let body = json!({"entity_id": id, "shared": false, "class": "device"});
+        assert!(villa.api("POST", "/entities", Some(&body)).ok());
+        assert!(villa.put(id, "off").expect("it runs").ok());
+    }
+    villa.json(&["share", "lock.door", "light.lamp", "--with", "Flat", "--grant", "control"]);
+    flat.sees("lock.door", "off");
+    flat.cli(&["entity", "set", "light.lamp", "on"]).fails(1, "light.lamp");
+    let sent = flat.json(&["entity", "set", "light.lamp", "on", "--no-wait"]);
+    fits(&sent, &entity());
+    villa.freeze();
+    let timed_out = flat.cli(&["entity", "set", "lock.door", "open"]);
+    villa.thaw();
+    timed_out.fails(7, "lock.door");
+    flat.in_sync_with("Villa");
+    assert_eq!(villa.state("lock.door").as_deref(), Some("off"), "a late command was carried out");
+}

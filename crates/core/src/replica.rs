@@ -136,7 +136,12 @@ impl Replica {
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
         let base = siblings.map(view::shown).unwrap_or_default();
-        let Some(body) = update.apply(key.id.domain(), &base, dot)? else { return Ok(Vec::new()) };
+        let known = siblings.is_some_and(|siblings| siblings.latest().is_some_and(|latest| !latest.deleted));
+        let body = match update.apply(key.id.domain(), &base, dot)? {
+            Some(body) => body,
+            None if known => return Ok(Vec::new()),
+            None => Body::default(), // it is there now, even if nothing is said of it yet
+        };
         let number = number.unwrap_or_else(|| self.table.insert(Entity::new(key.clone(), class)));
         Ok(self.write(number, Some(body), dot, cause, now_ms))
     }

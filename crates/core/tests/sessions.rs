@@ -535,3 +535,16 @@ fn home_whose_clock_leapt_ahead_and_was_put_right_is_heard_again() {
     assert!(villa.replica.clock().last().ms() < NOW + year);
     assert!(villa.replica.actor().incarnation > 0);
 }
+
+#[test]
+fn entity_of_which_nothing_is_said_yet_is_there_and_keeps_its_class() {
+    let mut villa = Replica::new(HomeId([1; 32]), Options::default());
+    let hall = villa.own("light.hall".parse().expect("an id"));
+    let nothing = Update { state: None, attributes: Attributes::Keep };
+    villa.update(&hall, Class::Device, &nothing, Cause::Person, 1_000).expect("own entity");
+    assert!(villa.find(&hall).is_some_and(|entity| entity.view().is_some()));
+    let again = villa.update(&hall, Class::Document, &nothing, Cause::Person, 2_000).expect("own entity");
+    assert_eq!(again, [], "saying nothing of what is there changes nothing");
+    villa.update(&hall, Class::Document, &Update::state("on"), Cause::Person, 3_000).expect("own entity");
+    assert_eq!(villa.find(&hall).map(|entity| entity.class), Some(Class::Device));
+}

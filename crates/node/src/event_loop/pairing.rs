@@ -459,11 +459,6 @@ pub(super) fn addresses_of(home: &Sighting) -> Vec<String> {
     home.candidates.iter().map(ToString::to_string).collect()
 }
 
-/// Tells whether a home may be called so.
-pub(super) fn is_name(name: &str) -> bool {
-    conversation::introduction(name).is_ok()
-}
-
 fn at_address(address: &str) -> Candidate {
     Candidate { id: None, addresses: vec![address.to_owned()] }
 }

@@ -39,7 +39,7 @@ async fn list(glob: Option<&str>, client: &Client, screen: &Screen) -> Result<()
 /// Tells whether an entity fits; a glob with a slash names the home too.
 pub(super) fn wanted(glob: Option<&str>, view: &EntityView) -> bool {
     glob.is_none_or(|glob| match glob.contains('/') {
-        true => fits(glob, &format!("{}/{}", view.home, view.entity_id)),
+        true => fits(&glob.to_lowercase(), &format!("{}/{}", view.home, view.entity_id).to_lowercase()),
         false => fits(glob, &view.entity_id),
     })
 }

@@ -36,8 +36,10 @@ async fn show(name: &str, client: &Client, screen: &Screen) -> Result<(), Failur
 
 /// Finds the one peer of this name, id or prefix; an exact name or id comes before prefixes.
 fn named(name: &str, peers: Vec<PeerView>) -> Result<PeerView, Failure> {
-    let exact = |peer: &PeerView| peer.name == name || peer.id == name;
-    let begins = |peer: &PeerView| peer.name.starts_with(name) || peer.id.starts_with(name);
+    let lower = name.to_lowercase();
+    let exact = |peer: &PeerView| peer.name.to_lowercase() == lower || peer.id == lower;
+    let begins =
+        |peer: &PeerView| peer.name.to_lowercase().starts_with(&lower) || peer.id.starts_with(&lower);
     let (exact, others): (Vec<_>, Vec<_>) = peers.into_iter().partition(exact);
     let mut found = if exact.is_empty() { others.into_iter().filter(begins).collect() } else { exact };
     match (found.len(), found.pop()) {
@@ -113,9 +115,9 @@ mod tests {
     }
 
     #[test]
-    fn whole_name_comes_before_names_that_begin_with_it() {
-        let found = named("alp", vec![peer("alps"), peer("alp")]).expect("one is exact");
-        assert_eq!(found.name, "alp");
+    fn whole_name_in_any_case_comes_before_names_that_begin_with_it() {
+        let found = named("alp", vec![peer("Alps"), peer("Alp")]).expect("one is exact");
+        assert_eq!(found.name, "Alp");
     }
 
     #[test]

@@ -83,6 +83,7 @@ fn clock_an_hour_ahead_is_refused_and_heals_when_it_is_put_right() {
     villa.stop();
     villa.run_in(Vec::new());
     villa.start();
+    flat.sees("light.hall", "in an hour");
     goes_on_with_the_right_clock(&villa, &flat);
 }
 

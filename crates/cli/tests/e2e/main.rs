@@ -12,10 +12,14 @@ mod crashes;
 mod disks;
 mod houses;
 mod loopback;
+mod names;
+mod rotation;
 mod secrecy;
+mod shapes;
 mod shared_key;
 mod starts;
 mod strange_pairings;
+mod strangers;
 
 use std::time::Duration;
 

@@ -137,7 +137,7 @@ fn home_without_encryption_stays_on_loopback() {
     villa.set("/sync/bind", "127.0.0.1");
     villa.start();
     assert_eq!(villa.status()["encrypted"], false);
-    assert!(villa.log_text().contains("listens on loopback only"));
+    assert!(villa.log_text().contains("keeps to this machine"));
 }
 
 #[test]

@@ -169,6 +169,12 @@ impl From<Malformed> for PairingError {
     }
 }
 
+/// Tells whether a home may be called so: a name that can be shown as it is, and that no other looks like by hidden
+/// characters.
+pub fn is_name(name: &str) -> bool {
+    check_name(name).is_ok()
+}
+
 fn check_name(name: &str) -> Result<(), IntroductionError> {
     // Counting stops early: a peer's name may be as long as a message.
     let length = name.chars().take(NAME_MAX + 1).count();

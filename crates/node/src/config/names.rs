@@ -56,8 +56,8 @@ pub enum HomeNameError {
     /// Longer than a DNS label.
     #[error("a home name has at most {HOME_NAME_BYTES} bytes, this one has {0}")]
     TooLong(usize),
-    /// Empty, with control characters or with blanks at its ends.
-    #[error("a home name has no control characters and no blanks at its ends, and is not empty")]
+    /// Empty, with characters that are not seen (controls, changes of direction), or with blanks at its ends.
+    #[error("a home name has no hidden characters and no blanks at its ends, and is not empty")]
     Characters,
     /// The name of the joint space.
     #[error("`joint` names the space that homes have together")]
@@ -65,7 +65,7 @@ pub enum HomeNameError {
 }
 
 fn is_clean(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control)
+    text.trim() == text && crosshome_core::pairing::is_name(text)
 }
 
 impl Scalar for HomeName {
@@ -154,6 +154,7 @@ mod tests {
         assert!("a".repeat(63).parse::<HomeName>().is_ok());
         assert_eq!("ä".repeat(32).parse::<HomeName>(), Err(HomeNameError::TooLong(64)));
         assert_eq!("Villa\u{7}".parse::<HomeName>(), Err(HomeNameError::Characters));
+        assert_eq!("\u{202e}alliV".parse::<HomeName>(), Err(HomeNameError::Characters));
         assert_eq!("Joint".parse::<HomeName>(), Err(HomeNameError::Reserved));
     }
 

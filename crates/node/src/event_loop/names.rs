@@ -3,9 +3,9 @@
 //! A home is named by its name, its id, or any unique prefix of either. An entity without a home is this
 //! home's own, else the joint space's, else the only other home's that has it.
 
-use crosshome_core::{EntityId, EntityKey, HomeId, Space};
+use crosshome_core::{EntityId, EntityKey, HomeId, Space, pairing::is_name};
 
-use super::{Loop, pairing::is_name};
+use super::Loop;
 use crate::node::{EntityRef, NodeError};
 
 /// The name of the joint space where a home's would stand.

@@ -39,10 +39,11 @@ pub(crate) fn ask(socket: &Path, method: &str, path: &str, body: Option<&str>) -
     } else {
         request += "\r\n";
     }
-    stream.write_all(request.as_bytes())?;
+    // Who asks too much gets an answer before everything is said.
+    let said = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    parse(&answer).ok_or_else(|| io::Error::other("the answer broke off"))
+    parse(&answer).ok_or_else(|| said.err().unwrap_or_else(|| io::Error::other("the answer broke off")))
 }
 
 fn parse(answer: &[u8]) -> Option<Reply> {

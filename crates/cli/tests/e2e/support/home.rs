@@ -152,10 +152,24 @@ impl Home {
     /// Ends the process as a supervisor does, and checks that it went well.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
-        let pid = self.pid().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        self.signal("-TERM");
         let status = self.wait_for_end(Duration::from_secs(20));
         assert!(status.success(), "{} ended with {status}: {}", self.name, self.log_tail());
+    }
+
+    /// Holds the process where it is: its system still answers for it, it does not.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a frozen process go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "{} is gone", self.name);
     }
 
     /// Ends the home and leaves a copy of its key somewhere.

@@ -6,6 +6,7 @@ mod leaks;
 mod mount;
 mod pairing;
 mod ran;
+mod rogue;
 mod tap;
 
 use std::{
@@ -18,6 +19,7 @@ pub(crate) use home::{Home, Writer};
 pub(crate) use mount::Mount;
 pub(crate) use pairing::{Shown, other_code, pair, pair_through, show, type_code};
 pub(crate) use ran::{Lines, Ran};
+pub(crate) use rogue::Rogue;
 pub(crate) use tap::Tap;
 
 use crate::PATIENCE;

@@ -4,6 +4,8 @@
 //! two cores in conversation, for every domain with its usual attributes. The houses are made up
 //! here and share nothing with the ones that `bench` measures but the names that Home Assistant gives.
 
+#![allow(clippy::print_stderr, reason = "it talks to the person at the terminal")]
+
 use std::{env, fs, process::ExitCode};
 
 use crosshome_core::{

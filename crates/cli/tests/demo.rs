@@ -2,13 +2,19 @@
 #![cfg(target_os = "linux")] // children are found in /proc
 
 use std::{
-    io::{BufRead, BufReader, Lines, Read},
+    fs::File,
+    io::{BufRead, BufReader, Lines, Read, Write},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Output, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process, test_kill_process},
+    pty::{self, OpenptFlags},
+    termios::{self, LocalModes, Winsize},
+};
 use serde_json::Value;
 
 /// Longest that the demo of two homes may take on a busy machine with two cores.
@@ -110,6 +116,90 @@ fn live_demo_without_a_terminal_says_what_to_do() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("crosshome demo --once"), "{output:?}");
     let range = demo("--once --homes 51", &temporary()).output().expect("it starts");
     assert_eq!(range.status.code(), Some(2));
+}
+
+/// A terminal with a demo on it; what it shows is read as it comes.
+struct OnTerminal {
+    child: Child,
+    keys: File,
+    screen: File,
+    shown: mpsc::Receiver<Vec<u8>>,
+    text: String,
+}
+
+impl OnTerminal {
+    fn start(line: &str, root: &tempfile::TempDir) -> Self {
+        let keys =
+            pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        pty::grantpt(&keys).and_then(|()| pty::unlockpt(&keys)).expect("ours");
+        let name = pty::ptsname(&keys, Vec::new()).expect("it has one").into_string().expect("text");
+        let screen = File::options().read(true).write(true).open(name).expect("ours");
+        termios::tcsetwinsize(&screen, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 })
+            .expect("ours");
+        let end = || Stdio::from(screen.try_clone().expect("ours"));
+        let child = demo(line, root).stdin(end()).stdout(end()).spawn().expect("it starts");
+        let (keys, (shows, shown)) = (File::from(keys), mpsc::channel());
+        let mut reader = keys.try_clone().expect("ours");
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                if shows.send(bytes[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, keys, screen, shown, text: String::new() }
+    }
+
+    fn press(&mut self, key: &str) {
+        self.keys.write_all(key.as_bytes()).expect("it listens");
+    }
+
+    /// Waits until a text has been shown since the last time.
+    fn shows(&mut self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.text.contains(text) {
+            let bytes = self.shown.recv_timeout(end.saturating_duration_since(Instant::now()));
+            let bytes = bytes.unwrap_or_else(|_| panic!("no {text:?} in {}", self.text));
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        self.text.clear();
+    }
+
+    fn echoes(&self) -> bool {
+        termios::tcgetattr(&self.screen)
+            .expect("ours")
+            .local_modes
+            .contains(LocalModes::ICANON | LocalModes::ECHO)
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        // A failed test must leave no homes either.
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn live_demo_obeys_keys_on_both_sides_and_leaves_the_terminal_as_it_was() {
+    let root = temporary();
+    let mut live = OnTerminal::start("", &root);
+    live.shows("villa sees");
+    assert!(!live.echoes());
+    live.press("l");
+    live.shows("villa: light.living_room on: done");
+    live.press("L");
+    live.shows("flat: light.living_room off: done");
+    live.press("x");
+    live.shows("both are alone");
+    live.press("x");
+    live.shows("the cable is back in");
+    live.press("q");
+    live.shows("\x1b[?25h\x1b[?1049l");
+    assert_eq!(live.child.wait().expect("it ends").code(), Some(0));
+    assert!(live.echoes());
+    assert_eq!(left_behind(&root), Vec::<PathBuf>::new());
 }
 
 /// A demo whose homes run.

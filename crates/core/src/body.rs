@@ -219,7 +219,7 @@ fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
 /// Passes over the fields of a group: a text, or a map of texts.
 fn skip_fields(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
     let texts = match decoder.datatype()? {
-        Type::Map => 2 * decoder.map()?.unwrap_or(0),
+        Type::Map => decoder.map()?.unwrap_or(0).saturating_mul(2),
         _ => 1,
     };
     if texts > 2 * MAX_FIELDS as u64 {

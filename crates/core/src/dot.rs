@@ -90,6 +90,11 @@ impl VersionVector {
         self.0.retain(|(known, _)| *known != actor);
     }
 
+    /// Forgets the actors whose latest dot is not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(Dot) -> bool) {
+        self.0.retain(|&(actor, hlc)| keep(Dot { actor, hlc }));
+    }
+
     /// Tells whether the dot has been seen.
     pub fn contains(&self, dot: Dot) -> bool {
         self.position(dot.actor).is_ok_and(|at| dot.hlc <= self.0[at].1)

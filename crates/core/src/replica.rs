@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::Body,
-    defaults::{CHUNK, MAX_ENTITIES_PER_PEER},
+    defaults::{CHUNK, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
@@ -76,6 +76,8 @@ pub struct Replica {
     gone: BTreeMap<HomeId, BTreeMap<EntityId, u64>>,
     /// The place in the log where rules last changed.
     ruled: u64,
+    /// How many incarnations this start has seen.
+    births: u32,
     /// The peers that have followed this home to where it stands, since it started.
     proven: BTreeSet<HomeId>,
 }
@@ -100,6 +102,7 @@ impl Replica {
             cursors: BTreeMap::new(),
             gone: BTreeMap::new(),
             ruled: head,
+            births: 0,
             proven: BTreeSet::new(),
         }
     }
@@ -290,7 +293,10 @@ impl Replica {
     ) -> Vec<Effect> {
         let timed = self.clock.trusts(now_ms);
         let entity = self.table.get_mut(number).expect("the caller has found it");
-        let context = entity.siblings.context_for(dot.actor);
+        let mut context = entity.siblings.context_for(dot.actor);
+        // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
+        let limit = Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS));
+        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= limit);
         let (deleted, body) = (body.is_none(), body.unwrap_or_default());
         entity.siblings.replace(Version {
             dot,
@@ -323,7 +329,8 @@ impl Replica {
     /// one, and the same through one start, as a peer that lies may cost one at most.
     fn stranger(&self) -> Actor {
         let epoch = self.epochs.present();
-        Actor { incarnation: (epoch ^ (epoch >> 32)) as u32, ..self.me }
+        let random = (epoch ^ (epoch >> 32)) as u32;
+        Actor { incarnation: random.wrapping_add(self.births.wrapping_mul(0x9e37_79b9)), ..self.me }
     }
 
     /// Finds an entity that this home may write; nothing means that it may create it.

@@ -26,8 +26,7 @@ use crate::{
     intent::{Intent, Outcome},
     replica::Replica,
     wire::{
-        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, Why, is_tagged, open,
-        tag,
+        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, is_tagged, open, tag,
     },
 };
 
@@ -303,7 +302,7 @@ impl Session {
             return Err(SessionError::Version(hello.proto_low, hello.proto_high));
         }
         self.skew_ms = Some(hello.clock.ms() as i64 - now_ms as i64);
-        let mut effects = Vec::new();
+        let mut effects = replica.compare_clocks(hello.clock, now_ms);
         let mut resume = replica.epochs.resume(&hello.cursor, replica.table().head());
         if let Resume::From(_) = resume {
             replica.prove(self.peer);
@@ -311,8 +310,9 @@ impl Session {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
                 replica.reincarnate();
-                effects.insert(0, Effect::Commit(Durability::Now));
+                effects.push(Effect::Commit(Durability::Now));
             }
+            incoming::order(&mut effects);
         }
         if !replica.cursors.contains_key(&self.peer) && !hello.cursor.trail.is_empty() {
             // the peer remembers a pairing that this home has forgotten, and all that it saw then
@@ -339,20 +339,20 @@ impl Session {
             }
             Message::Ping(ping) => {
                 self.skew_ms = Some(ping.clock.ms() as i64 - now_ms as i64);
+                let mut effects = replica.compare_clocks(ping.clock, now_ms);
                 self.outgoing.say(Message::Pong(Pong { nonce: ping.nonce, clock: Hlc::at(now_ms) }));
                 if self.incoming.diverged(&ping, replica, peer, now_ms) {
                     self.ask_for(incoming::held_after(replica, peer, 0), Some(0));
-                    return Ok(vec![Effect::Report { peer, incident: Incident::Diverged }]);
+                    effects.push(Effect::Report { peer, incident: Incident::Diverged });
                 }
+                return Ok(effects);
             }
             Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
             Message::Refused(refused) => {
                 let (mut effects, again) = self.outgoing.refused(replica, peer, refused);
-                if refused.why == Why::Skew && replica.leapt_ahead(refused.clock, now_ms) {
-                    effects.extend(replica.restamp(now_ms));
-                    incoming::order(&mut effects);
-                }
                 self.ask_for(again, None);
+                effects.extend(replica.compare_clocks(refused.clock, now_ms));
+                incoming::order(&mut effects);
                 return Ok(effects);
             }
             Message::Intent(intent) => return Ok(vec![Effect::Perform { peer, intent }]),

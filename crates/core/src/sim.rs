@@ -12,10 +12,7 @@
 //! assert!(report.frames > 0);
 //! ```
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     EntityKey, HomeId, Space,
@@ -31,77 +28,20 @@ mod disk;
 mod faults;
 mod home;
 mod network;
+mod plan;
 
 use checks::{Checked, Ledger};
 pub use dice::Dice;
 pub use faults::{ALL, Fault};
 use home::{Home, Running};
 use network::Link;
+pub use plan::{Failure, Plan, Report, shrink};
 
 /// Where every run begins, in milliseconds since 1970.
 const START: u64 = 1_800_000_000_000;
 
 /// Most rounds of pump and deliver until a network without changes must be silent.
 const SILENT_AFTER: usize = 3_000;
-
-/// What a run does.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The seed of everything that is left to chance.
-    pub seed: u64,
-    /// How many things happen before all is healed.
-    pub steps: usize,
-    /// What may go wrong.
-    pub faults: Vec<Fault>,
-    /// Steps in which nothing happens.
-    pub skipped: BTreeSet<usize>,
-    /// Whether to tell what happens.
-    pub traced: bool,
-}
-
-impl Plan {
-    /// Returns the plan of a seed.
-    pub fn of(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let steps = 20 + dice.below(180);
-        let faults = ALL.iter().copied().filter(|_| dice.chance(60)).collect();
-        Self { seed, steps, faults, skipped: BTreeSet::new(), traced: false }
-    }
-}
-
-/// What a run cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Frames that were sent.
-    pub frames: usize,
-    /// Their bytes.
-    pub bytes: usize,
-    /// Writes that were made.
-    pub writes: usize,
-    /// The most that one session ever remembered, in items.
-    pub weight: usize,
-}
-
-/// An invariant was broken.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The plan that shows it.
-    pub plan: Plan,
-    /// What was found.
-    pub what: String,
-    /// What happened, where the plan was traced.
-    pub trace: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.what)?;
-        writeln!(f, "seed {} with {} steps and {:?}", self.plan.seed, self.plan.steps, self.plan.faults)?;
-        self.trace.iter().try_for_each(|line| writeln!(f, "  {line}"))
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// Plays a plan, heals, and compares the homes.
 ///
@@ -112,35 +52,6 @@ pub fn run(plan: &Plan) -> Result<Report, Failure> {
     let mut world = World::new(plan);
     let result = world.play();
     result.map(|()| world.report).map_err(|what| Failure { plan: plan.clone(), what, trace: world.trace })
-}
-
-/// Returns a plan that fails too with as little happening as can be, and its trace.
-pub fn shrink(failure: Failure) -> Failure {
-    let mut best = failure;
-    for fault in best.plan.faults.clone() {
-        let faults = best.plan.faults.iter().copied().filter(|known| *known != fault).collect();
-        try_smaller(&mut best, |plan| plan.faults = faults);
-    }
-    let mut chunk = best.plan.steps / 2;
-    while chunk > 0 {
-        for from in (0..best.plan.steps).step_by(chunk) {
-            let to = best.plan.steps.min(from + chunk);
-            try_smaller(&mut best, |plan| plan.skipped.extend(from..to));
-        }
-        chunk /= 2;
-    }
-    let traced = Plan { traced: true, ..best.plan.clone() };
-    run(&traced).err().unwrap_or(best)
-}
-
-fn try_smaller(best: &mut Failure, change: impl FnOnce(&mut Plan)) {
-    let mut plan = best.plan.clone();
-    change(&mut plan);
-    if plan.skipped.len() > best.plan.skipped.len() || plan.faults.len() < best.plan.faults.len() {
-        if let Err(smaller) = run(&plan) {
-            *best = smaller;
-        }
-    }
 }
 
 /// Everything in a run.

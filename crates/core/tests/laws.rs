@@ -62,7 +62,7 @@ fn any_history() -> impl Strategy<Value = Vec<Version>> {
     prop::collection::vec(step, 1..16).prop_map(|steps| {
         let (mut homes, mut all): ([Siblings; 3], _) = (Default::default(), Vec::new());
         for (at, (writer, source, update, kind)) in steps.into_iter().enumerate() {
-            homes[source].to_vec().into_iter().for_each(|version| {
+            homes[source].clone().into_iter().for_each(|version| {
                 homes[writer].insert(version);
             });
             let dot = Dot { actor: Actor::first(HOMES[writer]), hlc: Hlc::at(1_000 + 7 * (at as u64 / 2)) };

@@ -9,10 +9,6 @@ const RUNS: u64 = 500;
 fn play(seeds: impl IntoIterator<Item = u64>) {
     let failures: Vec<_> = seeds.into_iter().filter_map(|seed| sim::run(&Plan::of(seed)).err()).collect();
     let seeds: Vec<_> = failures.iter().map(|failure| failure.plan.seed).collect();
-    if let Ok(path) = std::env::var("CROSSHOME_TALLY") {
-        let lines: Vec<_> = failures.iter().map(|f| format!("{} {}", f.plan.seed, f.what)).collect();
-        std::fs::write(path, lines.join("\n")).unwrap();
-    }
     if let Some(first) = failures.into_iter().min_by_key(|failure| failure.plan.steps) {
         panic!("{} seeds fail: {seeds:?}\n{}", seeds.len(), sim::shrink(first));
     }

@@ -162,6 +162,7 @@ async fn assemble(
     stop: &CancellationToken,
 ) -> Result<(Parts, About, Node, Street), StartError> {
     let started = Instant::now();
+    channel::warm_up();
     let data_dir = config.data_dir.clone();
     make_dir(&data_dir)?;
     let (mut store, stored) = Store::open(&data_dir)?;
@@ -185,7 +186,6 @@ async fn assemble(
     let api_url = api.url().to_owned();
     let api = tokio::spawn(api.serve(stop.clone()));
     let discovery = announce(&config, id, &name, sync_address).await;
-    channel::warm_up();
     let about = About { id, name: name.clone(), sync_address, api_url: api_url.clone(), data_dir };
     let me = Me {
         id,

@@ -123,8 +123,16 @@ impl Replica {
         }
         self.check_size(entity, offered)?;
         let (mut latest, mut lost) = (Hlc::default(), false);
-        for dot in dots(&offered.versions) {
+        // what is covered here already covers nothing more
+        let known = |dot: &Dot| entity.is_some_and(|entity| entity.siblings.has_seen(*dot));
+        for dot in said(&offered.versions).filter(|dot| !known(dot)) {
             latest = latest.max(dot.hlc);
+            lost |= self.shows_loss(dot)?;
+        }
+        // in its own space a peer hides what it likes, elsewhere not what is yet to come
+        let owns = offered.key.space == Space::Home(peer);
+        for dot in seen(&offered.versions).filter(|dot| !known(dot)) {
+            latest = if owns { latest } else { latest.max(dot.hlc) };
             lost |= self.shows_loss(dot)?;
         }
         Ok((latest, lost))
@@ -195,19 +203,26 @@ impl Replica {
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
         let theirs = fresh.iter().all(|version| version.dot.actor.home == peer);
-        match theirs && dots(&fresh).all(honest) {
+        match theirs && said(&fresh).chain(seen(&fresh)).all(honest) {
             true => Ok(()),
             false => Err(Refusal::Forbidden),
         }
     }
 }
 
-/// Returns every dot that versions speak of: their own, those of their groups, and what they have seen.
-fn dots(versions: &Siblings) -> impl Iterator<Item = Dot> {
+/// Returns the dots of what versions say: their own and those of their groups.
+fn said(versions: &Siblings) -> impl Iterator<Item = Dot> {
     versions.iter().flat_map(|version| {
         let groups = version.groups().map(|group| group.dot).filter(|dot| *dot != version.dot);
-        std::iter::once(version.dot).chain(groups).chain(version.context.dots())
+        std::iter::once(version.dot).chain(groups)
     })
+}
+
+/// Returns what authors have seen of other homes; what they say of themselves hides nobody else's future.
+fn seen(versions: &Siblings) -> impl Iterator<Item = Dot> {
+    versions
+        .iter()
+        .flat_map(|version| version.context.dots().filter(|dot| dot.actor.home != version.dot.actor.home))
 }
 
 /// Why an offer of a peer is refused.
@@ -232,6 +247,7 @@ mod tests {
         body::Body,
         defaults::{MAX_ENTITY, MAX_SKEW_MS},
         dot::{Actor, VersionVector},
+        grant::Selector,
         replica::Options,
         update::Update,
         version::Cause,
@@ -279,6 +295,21 @@ mod tests {
         let future = dot(HomeId([3; 32]), 0, NOW + MAX_SKEW_MS + 1);
         let refused = merge(&mut villa(), Space::Joint, version(dot(FLAT, 0, NOW), &[future], "x"));
         assert!(matches!(refused, Err(Refusal::Skew(_))));
+    }
+
+    #[test]
+    fn editor_cannot_have_seen_what_the_owner_has_not() {
+        let mut villa = villa();
+        let key = villa.own("light.hall".parse().unwrap());
+        villa.update(&key, Class::Document, &Update::state("a"), Cause::Person, NOW).unwrap();
+        villa.grant(Some(FLAT), Selector::parse("light.hall").unwrap(), Some(Right::Edit), &[FLAT]);
+        let unseen = dot(HomeId([3; 32]), 0, NOW);
+        let own = Space::Home(VILLA);
+        let claimed = merge(&mut villa, own, version(dot(FLAT, 0, NOW), &[unseen], "x"));
+        assert_eq!(claimed, Err(Refusal::Forbidden));
+        let of_another = merge(&mut villa, own, version(unseen, &[], "x"));
+        assert_eq!(of_another, Err(Refusal::Forbidden));
+        assert!(merge(&mut villa, own, version(dot(FLAT, 0, NOW), &[], "x")).is_ok());
     }
 
     #[test]

@@ -1,14 +1,18 @@
-//! What becomes of stamps from a future that does not come.
+//! After a wall clock was far ahead and is right again: what carries stamps from the future is stamped anew.
 //!
-//! A home whose clock leapt ahead and was put right has given stamps that nobody accepts for hours or
-//! years. It gives its own changes new stamps, as a new actor whose clock starts from the present: strictly
-//! rising per actor still holds, and no dot is given twice.
+//! A hybrid clock never runs backwards, so a home whose wall clock once stood a year
+//! ahead would be refused by all others for a year. When a peer's clock agrees with the
+//! wall clock of now, the home goes on as another incarnation, whose stamps begin now,
+//! and says again under new dots what it had said under those from the future. A new
+//! version has seen the one in whose place it stands, so nothing shows twice and nothing
+//! is lost.
 
 use super::Replica;
 use crate::{
+    Space,
     body::Body,
     defaults::MAX_SKEW_MS,
-    dot::{Actor, Dot},
+    dot::{Dot, VersionVector},
     effect::{Durability, Effect},
     hlc::{Clock, Hlc},
     table::Number,
@@ -16,58 +20,59 @@ use crate::{
 };
 
 impl Replica {
-    /// Tells whether this home's stamps lie in the future of its own wall clock and of a peer's, which agree.
-    pub fn leapt_ahead(&self, peer_clock: Hlc, now_ms: u64) -> bool {
-        let agree = peer_clock.ms().abs_diff(now_ms) <= MAX_SKEW_MS;
-        agree && self.clock.last().ms() > now_ms.saturating_add(MAX_SKEW_MS)
+    /// Takes note of a peer's clock, and stamps anew what lies in the future if this home's clock had leapt ahead.
+    pub fn compare_clocks(&mut self, theirs: Hlc, now_ms: u64) -> Vec<Effect> {
+        if self.leapt_ahead(theirs, now_ms) { self.restamp(now_ms) } else { Vec::new() }
     }
 
-    /// Gives this home's own changes from the future stamps of the present, as a new actor.
+    /// Tells whether this home's stamps lie in the future of its own wall clock and of a peer's, which agree.
+    pub fn leapt_ahead(&self, peer_clock: Hlc, now_ms: u64) -> bool {
+        peer_clock.ms().abs_diff(now_ms) <= MAX_SKEW_MS && !self.clock.trusts(now_ms)
+    }
+
+    /// Goes on as another incarnation from the present, and says again what carries stamps from the future.
     pub fn restamp(&mut self, now_ms: u64) -> Vec<Effect> {
-        let horizon = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
-        let home = self.me.home;
-        let future = |dot: Dot| dot.actor.home == home && dot.hlc > horizon;
-        // a version of another home is that home's to stamp, whatever it has taken over from this one
-        let from_future = |version: &Version| {
-            let parts = version.groups().map(|group| group.dot).chain([version.dot]);
-            version.dot.actor.home == home && parts.into_iter().any(future)
-        };
-        let leapt: Vec<Number> = self
-            .table
-            .iter()
-            .filter(|(_, entity)| entity.siblings.iter().any(from_future))
-            .map(|(number, _)| number)
-            .collect();
-        self.me = Actor { incarnation: self.me.incarnation.wrapping_add(1), ..self.me };
-        self.clock = Clock::after(Hlc::at(now_ms));
-        self.stored = Hlc::at(now_ms);
+        self.births += 1;
+        self.reincarnate();
+        (self.clock, self.stored) = (Clock::after(Hlc::at(now_ms)), Hlc::at(now_ms));
+        let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
         let mut effects = vec![Effect::Commit(Durability::Now), Effect::Restamped];
-        for number in leapt {
-            self.restamp_entity(number, now_ms, &future, &from_future);
-            self.table.touch(number);
-            effects.push(Effect::Changed(number));
+        let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
+        for number in numbers {
+            if self.restamp_entity(number, limit, now_ms) {
+                self.table.touch(number);
+                effects.push(Effect::Changed(number));
+            }
         }
         effects
     }
 
-    fn restamp_entity(
-        &mut self,
-        number: Number,
-        now_ms: u64,
-        future: &impl Fn(Dot) -> bool,
-        from_future: &impl Fn(&Version) -> bool,
-    ) {
-        let dot = self.stamp(now_ms);
-        let Some(entity) = self.table.get_mut(number) else { return };
-        let leapt: Vec<Version> =
-            entity.siblings.iter().filter(|version| from_future(version)).cloned().collect();
-        entity.siblings.retain(|version| !from_future(version));
-        for version in leapt {
-            let moved = |was: Dot| if future(was) { dot } else { was };
-            let groups: Vec<_> = version.groups().map(|group| group.moved_to(moved(group.dot))).collect();
-            let context = version.context.dots().filter(|seen| !future(*seen)).collect();
+    /// Says versions of an entity again where they carry stamps beyond a limit: own ones, and in this home's own
+    /// space those of others too, whose authors may be gone.
+    fn restamp_entity(&mut self, number: Number, limit: Hlc, now_ms: u64) -> bool {
+        let me = self.me.home;
+        let Some(entity) = self.table.get(number) else { return false };
+        let ours = |version: &Version| version.dot.actor.home == me || entity.key.space == Space::Home(me);
+        let late = |version: &&Version| {
+            version.dot.hlc > limit || version.groups().any(|group| group.dot.hlc > limit)
+        };
+        let late: Vec<_> = entity.siblings.iter().filter(|v| ours(v)).filter(late).cloned().collect();
+        for version in &late {
+            let dot = self.stamp(now_ms);
+            let known_to_all = |seen: &Dot| seen.actor.home == me || seen.hlc <= limit;
+            let mut context: VersionVector = version.context.dots().filter(known_to_all).collect();
+            if known_to_all(&version.dot) {
+                context.insert(version.dot);
+            }
+            let moved = |was: Dot| if was.hlc > limit { dot } else { was };
+            let groups = version.groups().map(|group| group.moved_to(moved(group.dot)));
             let body = Body::of(dot, groups);
-            entity.siblings.insert(Version { dot, context, body, ..version.clone() });
+            let again = Version { dot, context, body, timed: true, ..version.clone() };
+            if let Some(entity) = self.table.get_mut(number) {
+                entity.siblings.retain(|known| known.dot != version.dot);
+                entity.siblings.insert(again);
+            }
         }
+        !late.is_empty()
     }
 }

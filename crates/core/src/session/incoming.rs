@@ -130,7 +130,7 @@ impl Incoming {
             wants.map(|numbers| Message::Want(Want { numbers: numbers.to_vec(), ..Want::default() })),
         );
         if replica.clock().admits(offer.clock, now_ms).is_ok() {
-            self.latest = self.latest.max(offer.clock);
+            self.latest = offer.clock;
         }
         self.reached = offer.seq.map(|seq| (seq, offer.end)).or(self.reached);
         self.ended = offer.end;

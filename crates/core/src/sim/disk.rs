@@ -71,10 +71,6 @@ impl Disk {
         self.clock = Hlc::default();
     }
 
-    pub(super) fn clock(&self) -> Hlc {
-        self.clock
-    }
-
     /// Starts a home from what is here.
     pub(super) fn start(&self, options: Options) -> Replica {
         let mut replica = Replica::restore(self.actor, self.clock, self.head, options);

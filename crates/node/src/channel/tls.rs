@@ -5,7 +5,10 @@
 //! knows a peer's public key must not learn whether it is pinned here: the
 //! signature is checked first, then the pin, and every refusal sends the same alert.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    thread,
+};
 
 use crosshome_core::HomeId;
 use rustls::{
@@ -42,11 +45,15 @@ impl Purpose {
     }
 }
 
-/// Draws the first randomness, which takes up to 90 ms; call it at the start, off the first handshake's path.
+/// Draws the first randomness on a thread of its own, for it takes up to 90 ms: off the path of the start and of
+/// the first handshake, which waits for it only when it comes sooner.
 pub fn warm_up() {
-    let mut byte = [0];
-    // A failure shows again, with an error, in whatever needs randomness first.
-    let _ = aws_lc_rs::rand::fill(&mut byte);
+    let draw = || {
+        let mut byte = [0];
+        // A failure shows again, with an error, in whatever needs randomness first.
+        let _ = aws_lc_rs::rand::fill(&mut byte);
+    };
+    let _ = thread::Builder::new().name("random".into()).spawn(draw);
 }
 
 /// How this home answers those who ask for `purpose`.

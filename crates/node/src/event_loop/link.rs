@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{Event, peers::millis};
 use crate::{
-    channel::{LinkReader, LinkWriter, Secured},
+    channel::{Dictionary, LinkReader, LinkWriter, Secured},
     defaults::{
         BURST, BURST_BYTES, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME, REHANDSHAKE_AFTER, SILENCE,
     },

@@ -151,10 +151,11 @@ impl Desk {
 
     /// Takes note of a home that has another shared key; the log tells each only once in a while.
     fn meet_misfit(&mut self, address: String) {
-        if self.misfits.len() < MISFITS_KEPT || self.misfits.contains_key(&address) {
-            if self.misfits.insert(address.clone(), Instant::now()).is_none() {
-                tracing::warn!(%address, "a home there has another shared key: it does not join this one");
-            }
+        if self.misfits.len() >= MISFITS_KEPT && !self.misfits.contains_key(&address) {
+            return;
+        }
+        if self.misfits.insert(address.clone(), Instant::now()).is_none() {
+            tracing::warn!(%address, "a home there has another shared key: it does not join this one");
         }
     }
 

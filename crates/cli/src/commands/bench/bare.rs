@@ -94,6 +94,10 @@ async fn send_paced(writer: &mut LinkWriter, documents: &[Vec<u8>], pace: Pace) 
     beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for document in documents {
         beat.tick().await;
+        if !pace.stamped {
+            writer.send(&[document]).await?;
+            continue;
+        }
         let stamp = format!(r#","sent_ns":{}}}"#, now_ns());
         let stamped = [&document[..document.len() - 1], stamp.as_bytes()].concat();
         writer.send(&[stamped]).await?;

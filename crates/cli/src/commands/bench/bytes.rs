@@ -21,7 +21,7 @@ pub(super) async fn measure(dir: &Path, plan: &Plan, ceiling: &Ceiling) -> Resul
     let bulk = Load::bulk(plan.entities, plan.updates, 1);
     let (bytes, delivered) = carried(&mut pair, &road, bulk).await?;
     let mut wrong = lost(&mut pair, bulk).await?;
-    let paced = Load { updates: 2 * plan.rate, ..plan.paced(1_000) };
+    let paced = Load { updates: 2 * plan.rate, ..plan.paced(1_000).unstamped() };
     let (paced_bytes, _) = carried(&mut pair, &road, paced).await?;
     wrong += lost(&mut pair, Load { entities: paced.entities.min(paced.updates), ..paced }).await?;
     pair.end().await?;

@@ -31,7 +31,7 @@ impl Ceiling {
         let bulk = Carried::measure(Load::bulk(plan.entities, plan.updates, 1)).await?;
         let paced = Carried::measure(plan.paced(1)).await?;
         let (bulk_bytes, handshake_bytes) = bytes(Load::bulk(plan.entities, plan.updates / 10, 1)).await?;
-        let (paced_bytes, _) = bytes(Load { updates: plan.rate, ..plan.paced(1) }).await?;
+        let (paced_bytes, _) = bytes(Load { updates: plan.rate, ..plan.paced(1).unstamped() }).await?;
         Ok(Self {
             per_second: bulk.per_second,
             cpu_us: [bulk.cpu_us, paced.cpu_us],
@@ -93,6 +93,7 @@ pub(super) async fn handshake_time(delay: Duration) -> Result<Duration, Failure>
     let road = Road::to(host.ask(Order::BareAccept).await?, delay).await?;
     let mut guest = Worker::start()?;
     guest.look().await?; // it runs
+    tokio::time::sleep(super::SETTLE).await; // and has drawn its first randomness
     let begun = tokio::time::Instant::now();
     guest.ask::<()>(Order::BareDial { address: road.address() }).await?;
     Ok(begun.elapsed())

@@ -10,7 +10,7 @@ use crosshome_node::{
     defaults::BURST,
     home::Home,
     node::{self, EntityRef, News, Node, NodeError, Report, Secret, Selection, ShareRequest},
-    views::{EntityView, LinkState, Right, Space},
+    views::{EntityView, LinkState, PeerView, Right, Space},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -97,11 +97,11 @@ impl Dwelling {
             Order::Show => json!(node.pair_show().await?.code),
             Order::Join { code, address } => {
                 node.pair_accept(Secret::new(code), Some(address.to_string())).await?;
-                await_link(&node).await?;
+                await_link(&node, true).await?;
                 Value::Null
             }
-            Order::AwaitLink => {
-                await_link(&node).await?;
+            Order::AwaitLink { up } => {
+                await_link(&node, up).await?;
                 Value::Null
             }
             Order::Share { with } => {
@@ -160,9 +160,11 @@ async fn report_paced(node: &Node, prepared: Vec<(EntityId, Shown)>, pace: Pace)
     beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for burst in prepared.chunks(pace.burst as usize) {
         beat.tick().await;
-        let stamped =
-            |(entity_id, shown): &(EntityId, Shown)| report(entity_id, &shown.clone().stamped(now_ns()));
-        node.report(burst.iter().map(stamped).collect::<Result<_, _>>()?).await?;
+        let reports = burst.iter().map(|(entity_id, shown)| match pace.stamped {
+            true => report(entity_id, &shown.clone().stamped(now_ns())),
+            false => report(entity_id, shown),
+        });
+        node.report(reports.collect::<Result<_, _>>()?).await?;
     }
     Ok(())
 }
@@ -186,8 +188,9 @@ async fn share(node: &Node, with: String) -> Result<(), Trouble> {
     Ok(())
 }
 
-async fn await_link(node: &Node) -> Result<(), Trouble> {
-    until(async || Ok(node.homes().await?.iter().any(|home| home.state == LinkState::Online))).await
+async fn await_link(node: &Node, up: bool) -> Result<(), Trouble> {
+    let online = |home: &PeerView| home.state == LinkState::Online;
+    until(async || Ok(node.homes().await?.iter().any(online) == up)).await
 }
 
 async fn await_value(node: &Node, home: &str, entity: u32, round: u32) -> Result<Held, Trouble> {

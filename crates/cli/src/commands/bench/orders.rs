@@ -15,8 +15,8 @@ pub(super) enum Order {
     Show,
     /// Pairs with the home that shows the code, and waits for the link.
     Join { code: String, address: SocketAddr },
-    /// Waits until the home is linked with another.
-    AwaitLink,
+    /// Waits until the home is linked with another, or no longer is.
+    AwaitLink { up: bool },
     /// Shares everything with the other home.
     Share { with: String },
     /// Makes updates ready, so that making them costs nothing later.
@@ -63,6 +63,8 @@ pub(super) struct Pace {
     pub(super) per_second: u32,
     /// Updates that come together.
     pub(super) burst: u32,
+    /// Whether they say when they were sent.
+    pub(super) stamped: bool,
 }
 
 impl Pace {
@@ -80,7 +82,13 @@ impl Load {
 
     /// Returns as many updates a second, one by one.
     pub(super) fn paced(entities: u32, updates: u32, round: u32, per_second: u32) -> Self {
-        Self { entities, updates, round, pace: Some(Pace { per_second, burst: 1 }) }
+        Self { entities, updates, round, pace: Some(Pace { per_second, burst: 1, stamped: true }) }
+    }
+
+    /// Returns the same without the time of sending in each.
+    pub(super) fn unstamped(mut self) -> Self {
+        self.pace = self.pace.map(|pace| Pace { stamped: false, ..pace });
+        self
     }
 
     /// Returns entity and round of each update.

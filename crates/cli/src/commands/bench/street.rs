@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 const ENTITIES: u32 = 1_000;
 /// Bursts as an integration that polls makes them; slow enough that nothing has to be coalesced.
-const PACE: Pace = Pace { per_second: 4_000, burst: 200 };
+const PACE: Pace = Pace { per_second: 4_000, burst: 200, stamped: false };
 
 /// Measures the sender's CPU per delivery.
 pub(super) async fn measure(dir: &Path, plan: &Plan) -> Result<Measured, Failure> {
@@ -20,7 +20,7 @@ pub(super) async fn measure(dir: &Path, plan: &Plan) -> Result<Measured, Failure
     let address = villa.open(dir, "villa", None).await?.address;
     let mut flats = Vec::new();
     for number in 0..plan.homes {
-        let (mut flat, name) = (Worker::start()?, format!("flat-{number}"));
+        let (mut flat, name) = (Worker::start()?, format!("flat{number}"));
         flat.open(dir, &name, None).await?;
         join(&mut villa, &mut flat, address).await?;
         villa.ask::<()>(Order::Share { with: name }).await?;

@@ -108,10 +108,11 @@ async fn apart(pair: &mut Pair, road: &Road, changed: u32, round: u32) -> Result
     let load = Load::bulk(changed, changed, round);
     pair.villa.ask::<()>(Order::Prepare(load)).await?;
     road.cut();
+    pair.flat.ask::<()>(Order::AwaitLink { up: false }).await?;
     let bytes = road.bytes();
     if changed == 0 {
         road.heal();
-        pair.flat.ask::<()>(Order::AwaitLink).await?;
+        pair.flat.ask::<()>(Order::AwaitLink { up: true }).await?;
         tokio::time::sleep(SETTLE).await;
         return Ok(Apart { bytes: (road.bytes() - bytes) as f64, held_ms: None, lost: 0 });
     }

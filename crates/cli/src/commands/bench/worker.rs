@@ -3,6 +3,7 @@
 //! A worker ends when its orders end, so that nothing is left behind whatever happens to the
 //! process that measures.
 
+use crosshome_node::channel;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, stdin, stdout},
@@ -23,6 +24,7 @@ pub(super) type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// Carries out orders until there are no more.
 pub(super) async fn run() -> Result<(), Failure> {
+    channel::warm_up(); // a home does so itself
     let mut orders = BufReader::new(stdin()).lines();
     let mut worker = State::default();
     while let Some(line) = orders.next_line().await? {

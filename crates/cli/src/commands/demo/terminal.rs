@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use rustix::termios::{self, InputModes, LocalModes, OptionalActions, Termios};
 use tokio::sync::mpsc;
 
 /// Alternate screen, no cursor, and no line that runs on into the next.
@@ -24,6 +24,8 @@ impl Terminal {
         let before = termios::tcgetattr(io::stdin())?;
         let mut keys = before.clone();
         keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        // Ctrl-S would stop the picture, and the demo with it.
+        keys.input_modes.remove(InputModes::IXON);
         termios::tcsetattr(io::stdin(), OptionalActions::Now, &keys)?;
         let terminal = Self { before };
         write(ENTER)?;

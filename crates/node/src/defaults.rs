@@ -247,6 +247,9 @@ pub const BURST_BYTES: usize = 64 * 1024;
 /// Events that may wait for the loop; whoever has more to say waits, so a flood costs the flooder.
 pub const EVENTS_WAITING: usize = 256;
 
+/// Pause in reading a peer that does not read its answers: these have time to leave, and a flood costs the flooder.
+pub const CONGESTED_PAUSE: Duration = Duration::from_millis(100);
+
 /// Time between signs of life on a quiet link.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 

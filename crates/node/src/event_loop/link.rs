@@ -22,9 +22,10 @@ use tokio::{
 
 use super::{Event, doubt::Doubt, peers::millis};
 use crate::{
-    channel::{Dictionary, LinkReader, LinkWriter, Secured},
+    channel::{LinkReader, LinkWriter, Secured},
     defaults::{
-        BURST, BURST_BYTES, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME, REHANDSHAKE_AFTER, SILENCE,
+        BURST, BURST_BYTES, CONGESTED_PAUSE, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME,
+        REHANDSHAKE_AFTER, SILENCE,
     },
 };
 
@@ -127,6 +128,13 @@ impl Link {
         // a second's worth may come at once
         let pause = pace.due.saturating_duration_since(now).saturating_sub(Duration::from_secs(1));
         self.signs.pause_ms.store(pause.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Reads on later if the peer does not read what it has asked for.
+    pub(super) fn wait_if_congested(&self) {
+        if self.session.is_congested() {
+            self.signs.pause_ms.fetch_max(CONGESTED_PAUSE.as_millis() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Hands bursts to the writer while it takes them; an error means that it has ended.

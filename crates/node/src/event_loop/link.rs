@@ -20,7 +20,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Event, peers::millis};
+use super::{Event, doubt::Doubt, peers::millis};
 use crate::{
     channel::{LinkReader, LinkWriter, Secured},
     defaults::{
@@ -42,6 +42,8 @@ pub(super) struct Link {
     reader: AbortHandle,
     writing: AbortHandle,
     pings: (u64, Option<Instant>),
+    /// Set while an answer is overdue.
+    pub(super) doubt: Option<Doubt>,
 }
 
 /// What the loop and a link's tasks tell each other.
@@ -95,6 +97,7 @@ impl Link {
             reader: reading.abort_handle(),
             writing: writing.abort_handle(),
             pings: (0, None),
+            doubt: None,
         }
     }
 
@@ -102,6 +105,11 @@ impl Link {
     pub(super) fn ping(&mut self, replica: &Replica, now_ms: u64) {
         self.pings = (self.pings.0 + 1, Some(Instant::now()));
         self.session.beat(replica, self.pings.0, now_ms);
+    }
+
+    /// Tells whether the peer has something to answer: a ping, or changes that it has not confirmed.
+    pub(super) fn owes_answer(&self, replica: &Replica) -> bool {
+        self.pings.1.is_some() || self.session.lag(replica) > 0
     }
 
     /// Returns the round trip of the ping with this nonce.

@@ -47,6 +47,8 @@ pub const HELLO_BYTES: usize = 4 * 1024;
 pub const FRAME_BYTES: usize = 1024 * 1024;
 /// Shortest frame worth compressing without a dictionary: below it the zstd header eats the gain.
 pub const COMPRESS_FROM_BYTES: usize = 512;
+/// Shortest frame worth compressing with the shipped dictionary: a change of one number stays plain.
+pub const COMPRESS_WITH_WORDS_FROM_BYTES: usize = 64;
 /// zstd level of frames: higher ones cost three times the CPU for 3 % fewer bytes.
 pub const COMPRESS_LEVEL: i32 = 3;
 /// How much a compressed frame may grow (T25): our densest snapshots reach 40.

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{Event, doubt::Doubt, peers::millis};
 use crate::{
-    channel::{LinkReader, LinkWriter, Secured},
+    channel::{Dictionary, LinkReader, LinkWriter, Secured},
     defaults::{
         BURST, BURST_BYTES, CONGESTED_PAUSE, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME,
         REHANDSHAKE_AFTER, SILENCE,
@@ -79,7 +79,7 @@ impl Link {
         per_s: Option<NonZeroU32>,
         post: &mpsc::Sender<Event>,
     ) -> Self {
-        let (reader, writer) = secured.into_link(None);
+        let (reader, writer) = secured.into_link(Some(Dictionary::shipped()));
         let (sender, bursts) = mpsc::channel(1);
         let (signs, now) = (Arc::<Signs>::default(), Instant::now());
         let name = Name { peer, link: number, post: post.clone() };

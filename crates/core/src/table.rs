@@ -73,6 +73,8 @@ pub struct Table {
     log: Vec<(u64, Number)>,
     head: u64,
     generation: u32,
+    /// Rises whenever an entity may have changed.
+    changes: u64,
     seed: Seed,
 }
 
@@ -80,7 +82,7 @@ impl Table {
     /// Returns an empty table whose log goes on after `head`; `seed` guards against chosen names.
     pub fn new(seed: Seed, head: u64) -> Self {
         let (entities, free, log) = Default::default();
-        Self { entities, free, names: BTreeMap::new(), log, head, generation: 0, seed }
+        Self { entities, free, names: BTreeMap::new(), log, head, generation: 0, changes: 0, seed }
     }
 
     /// Puts back an entity with its place in the log; entities come in the order of their places.
@@ -95,6 +97,7 @@ impl Table {
     /// Adds an entity that has not changed yet.
     pub fn insert(&mut self, mut entity: Entity) -> Number {
         self.generation = self.generation.wrapping_add(1);
+        self.changes += 1;
         entity.generation = self.generation;
         let number = self.free.pop().unwrap_or(self.entities.len() as Number);
         let names = self.names.entry(entity.key.space).or_insert_with(|| HashMap::with_hasher(self.seed));
@@ -109,6 +112,7 @@ impl Table {
     /// Removes an entity without a trace in the log.
     pub fn remove(&mut self, number: Number) -> Option<Entity> {
         let entity = self.entities.get_mut(number as usize)?.take()?;
+        self.changes += 1;
         if let Some(names) = self.names.get_mut(&entity.key.space) {
             names.remove(&entity.key.id);
         }
@@ -118,6 +122,7 @@ impl Table {
 
     /// Takes the next place in the log, for something that is no entity.
     pub fn advance(&mut self) -> u64 {
+        self.changes += 1;
         self.head += 1;
         self.head
     }
@@ -141,6 +146,7 @@ impl Table {
 
     /// Returns the entity of this number.
     pub fn get_mut(&mut self, number: Number) -> Option<&mut Entity> {
+        self.changes += 1;
         self.entities.get_mut(number as usize)?.as_mut()
     }
 
@@ -166,6 +172,11 @@ impl Table {
     /// Returns all entities in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (Number, &Entity)> {
         self.entities.iter().enumerate().filter_map(|(at, entity)| Some((at as Number, entity.as_ref()?)))
+    }
+
+    /// Returns a number that is another one whenever an entity may have changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Returns the latest place in the log.

@@ -18,6 +18,8 @@ use crosshome_core::{
 
 /// Larger ones save little more and cost every link memory.
 const BYTES: usize = 16 * 1024;
+/// The number of the dictionary; a new one is a new protocol version.
+const VERSION: u32 = 1;
 const NOW_MS: u64 = 1_800_000_000_000;
 const ROUNDS: u32 = 40;
 const PER_DOMAIN: u32 = 12;
@@ -51,7 +53,9 @@ fn main() -> ExitCode {
     };
     let frames = frames();
     let total: usize = frames.iter().map(Vec::len).sum();
-    let words = zstd::dict::from_samples(&frames, BYTES).expect("there are enough frames");
+    let mut words = zstd::dict::from_samples(&frames, BYTES).expect("there are enough frames");
+    // zstd takes a random number; a small one takes a single byte of every frame.
+    words[4..8].copy_from_slice(&VERSION.to_le_bytes());
     fs::write(&file, &words).expect("the file can be written");
     eprintln!("{} bytes from {} frames of {total} bytes", words.len(), frames.len());
     ExitCode::SUCCESS

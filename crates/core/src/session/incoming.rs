@@ -40,6 +40,8 @@ pub(super) struct Incoming {
     ended: bool,
     acknowledged: u64,
     mismatch: Option<(Digest, Digest)>,
+    /// The latest digest of what this home holds of the peer's space, and the state of the table that it is of.
+    summed: Option<(u64, Digest)>,
     resynced_ms: Option<u64>,
 }
 
@@ -74,6 +76,7 @@ impl Incoming {
             ended: false,
             acknowledged: 0,
             mismatch: None,
+            summed: None,
             resynced_ms: None,
         }
     }
@@ -184,7 +187,10 @@ impl Incoming {
     /// Tells whether both sides, at rest, hold different things: the same mismatch in two pings running.
     pub(super) fn diverged(&mut self, ping: &Ping, replica: &Replica, peer: HomeId, now_ms: u64) -> bool {
         let pair = |theirs: Option<Digest>, space| theirs.map(|theirs| (theirs, replica.digest_of(space)));
-        let own = pair(ping.digest, Space::Home(peer)).filter(|(theirs, ours)| theirs != ours);
+        let own = ping
+            .digest
+            .map(|theirs| (theirs, self.held(replica, peer)))
+            .filter(|(theirs, ours)| theirs != ours);
         let now = own.or_else(|| pair(ping.joint, Space::Joint).filter(|(theirs, ours)| theirs != ours));
         let again = now.is_some() && now == self.mismatch && !self.waits();
         self.mismatch = now;
@@ -193,6 +199,15 @@ impl Incoming {
             self.resynced_ms = Some(now_ms);
         }
         again && rested
+    }
+
+    /// Returns the digest of what this home holds of the peer's space; at rest nothing is summed again.
+    fn held(&mut self, replica: &Replica, peer: HomeId) -> Digest {
+        let at = replica.table().changes();
+        match self.summed {
+            Some((summed_at, digest)) if summed_at == at => digest,
+            _ => self.summed.insert((at, replica.digest_of(Space::Home(peer)))).1,
+        }
     }
 
     /// Tells whether the peer has said that it has nothing more, and nothing is awaited.

@@ -44,6 +44,8 @@ pub(super) struct Outgoing {
     granted: u64,
     /// Whether the peer has been told that it stands at the end of the log.
     ended: bool,
+    /// The latest digest, and the state of table and rules that it is of: at rest nothing is summed again.
+    summed: Option<((u64, u64), Digest)>,
     actors: Actors,
 }
 
@@ -82,6 +84,7 @@ impl Default for Outgoing {
             told: 0,
             granted: 0,
             ended: false,
+            summed: None,
             actors: Actors::default(),
         }
     }
@@ -270,6 +273,7 @@ impl Outgoing {
     ) -> (Vec<Effect>, Vec<String>) {
         let Some(sent) = self.sent.get_mut(&refused.number) else { return Default::default() };
         sent.refused = true;
+        self.summed = None;
         let incident = match refused.why {
             Why::Skew => Incident::ClockSkew,
             Why::Quota => Incident::Quota,
@@ -300,7 +304,15 @@ impl Outgoing {
     }
 
     /// Returns what the peer should hold of this home's space.
-    pub(super) fn digest(&self, replica: &Replica, peer: HomeId) -> Digest {
+    pub(super) fn digest(&mut self, replica: &Replica, peer: HomeId) -> Digest {
+        let at = (replica.table().changes(), replica.ruled());
+        match self.summed {
+            Some((summed_at, digest)) if summed_at == at => digest,
+            _ => self.summed.insert((at, self.sum(replica, peer))).1,
+        }
+    }
+
+    fn sum(&self, replica: &Replica, peer: HomeId) -> Digest {
         let own = replica.table().in_space(Space::Home(replica.actor().home));
         let refused = |number| self.sent.get(&number).is_some_and(|sent| sent.refused);
         let held = own.filter(|(number, entity)| replica.admits(peer, entity).is_some() && !refused(*number));
@@ -354,6 +366,7 @@ impl Outgoing {
             refused: false,
         };
         self.sent.insert(number, sent);
+        self.summed = None; // it may have been refused before
     }
 
     /// Returns the place that the peer has reached with what was offered so far.

@@ -12,7 +12,7 @@
 //! assert_eq!(Decompressor::new(None).unpack(&packed, 4096).unwrap(), frame.as_bytes());
 //! ```
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use zstd::{
     bulk,
@@ -21,7 +21,13 @@ use zstd::{
 };
 
 use super::LinkError;
-use crate::defaults::{COMPRESS_FROM_BYTES, COMPRESS_LEVEL, DECOMPRESS_RATIO};
+use crate::defaults::{
+    COMPRESS_FROM_BYTES, COMPRESS_LEVEL, COMPRESS_WITH_WORDS_FROM_BYTES, DECOMPRESS_RATIO,
+};
+
+/// What `examples/dictionary.rs` has made of the house that `dictionary/house.tsv` describes.
+static SHIPPED: LazyLock<Dictionary> =
+    LazyLock::new(|| Dictionary::new(1, include_bytes!("../../dictionary/v1.zdict")));
 
 /// Words both sides have before the first byte is sent; made once and shared by all links.
 pub struct Dictionary {
@@ -35,6 +41,11 @@ impl Dictionary {
     pub fn new(version: u32, words: &[u8]) -> Self {
         let encoder = EncoderDictionary::copy(words, COMPRESS_LEVEL);
         Self { version, encoder, decoder: DecoderDictionary::copy(words) }
+    }
+
+    /// Returns the dictionary of this protocol version.
+    pub fn shipped() -> &'static Self {
+        &SHIPPED
     }
 
     /// Returns the version, as the two sides name it to each other.
@@ -52,6 +63,8 @@ impl fmt::Debug for Dictionary {
 /// Makes frames smaller where that pays.
 pub struct Compressor {
     zstd: bulk::Compressor<'static>,
+    /// The shortest frame worth a try.
+    from: usize,
     packed: Vec<u8>,
 }
 
@@ -62,7 +75,12 @@ impl Compressor {
             Some(dictionary) => bulk::Compressor::with_prepared_dictionary(&dictionary.encoder),
             None => bulk::Compressor::new(COMPRESS_LEVEL),
         };
-        Self { zstd: zstd.expect("level and dictionary were accepted when built in"), packed: Vec::new() }
+        let from = if dictionary.is_some() { COMPRESS_WITH_WORDS_FROM_BYTES } else { COMPRESS_FROM_BYTES };
+        Self {
+            zstd: zstd.expect("level and dictionary were accepted when built in"),
+            from,
+            packed: Vec::new(),
+        }
     }
 
     /// Returns `frame` compressed, or `None` when it is better sent as it is.
@@ -70,7 +88,7 @@ impl Compressor {
     /// A frame that would grow more than [`DECOMPRESS_RATIO`] times on the other side is sent as it is, because
     /// the other side would take it for a bomb.
     pub fn pack(&mut self, frame: &[u8]) -> Option<&[u8]> {
-        if frame.len() < COMPRESS_FROM_BYTES {
+        if frame.len() < self.from {
             return None;
         }
         // Room for less than the frame itself: what does not fit is not worth it.
@@ -181,6 +199,19 @@ mod tests {
             }
         }
         assert!(compressor.pack(&vec![0; 1 << 20]).is_none(), "a million zeros shrink over the ratio");
+    }
+
+    #[test]
+    fn shipped_dictionary_says_which_it_is_and_shortens_a_single_change() {
+        let words = include_bytes!("../../dictionary/v1.zdict");
+        assert_eq!(
+            zstd_safe::get_dict_id_from_dict(words).map(u32::from),
+            Some(Dictionary::shipped().version())
+        );
+        let frame = br#"[{"friendly_name":"Kitchen light","brightness":128,"color_mode":"hs","supported_color_modes":["color_temp","hs"]}]"#;
+        let packed = Compressor::new(Some(Dictionary::shipped())).pack(frame).unwrap().to_vec();
+        assert!(packed.len() * 2 < frame.len(), "{}", packed.len());
+        assert_eq!(Decompressor::new(Some(Dictionary::shipped())).unpack(&packed, 4096).unwrap(), frame);
     }
 
     #[test]

@@ -20,11 +20,12 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Event, peers::millis};
+use super::{Event, doubt::Doubt, peers::millis};
 use crate::{
     channel::{Dictionary, LinkReader, LinkWriter, Secured},
     defaults::{
-        BURST, BURST_BYTES, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME, REHANDSHAKE_AFTER, SILENCE,
+        BURST, BURST_BYTES, CONGESTED_PAUSE, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME,
+        REHANDSHAKE_AFTER, SILENCE,
     },
 };
 
@@ -41,6 +42,8 @@ pub(super) struct Link {
     reader: AbortHandle,
     writing: AbortHandle,
     pings: (u64, Option<Instant>),
+    /// Set while an answer is overdue.
+    pub(super) doubt: Option<Doubt>,
 }
 
 /// What the loop and a link's tasks tell each other.
@@ -76,7 +79,7 @@ impl Link {
         per_s: Option<NonZeroU32>,
         post: &mpsc::Sender<Event>,
     ) -> Self {
-        let (reader, writer) = secured.into_link(None);
+        let (reader, writer) = secured.into_link(Some(Dictionary::shipped()));
         let (sender, bursts) = mpsc::channel(1);
         let (signs, now) = (Arc::<Signs>::default(), Instant::now());
         let name = Name { peer, link: number, post: post.clone() };
@@ -94,6 +97,7 @@ impl Link {
             reader: reading.abort_handle(),
             writing: writing.abort_handle(),
             pings: (0, None),
+            doubt: None,
         }
     }
 
@@ -101,6 +105,11 @@ impl Link {
     pub(super) fn ping(&mut self, replica: &Replica, now_ms: u64) {
         self.pings = (self.pings.0 + 1, Some(Instant::now()));
         self.session.beat(replica, self.pings.0, now_ms);
+    }
+
+    /// Tells whether the peer has something to answer: a ping, or changes that it has not confirmed.
+    pub(super) fn owes_answer(&self, replica: &Replica) -> bool {
+        self.pings.1.is_some() || self.session.lag(replica) > 0
     }
 
     /// Returns the round trip of the ping with this nonce.
@@ -119,6 +128,13 @@ impl Link {
         // a second's worth may come at once
         let pause = pace.due.saturating_duration_since(now).saturating_sub(Duration::from_secs(1));
         self.signs.pause_ms.store(pause.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Reads on later if the peer does not read what it has asked for.
+    pub(super) fn wait_if_congested(&self) {
+        if self.session.is_congested() {
+            self.signs.pause_ms.fetch_max(CONGESTED_PAUSE.as_millis() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Hands bursts to the writer while it takes them; an error means that it has ended.

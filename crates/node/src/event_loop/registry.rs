@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crosshome_core::{
     EntityId, EntityKey,
     effect::{Durability, Effect},
-    grant::{Right, Selector},
+    grant::{Right, Selector, Traits},
     hlc::Hlc,
     table,
     update::{Attributes, Update},
@@ -88,6 +88,7 @@ impl Loop {
             self.effects.extend(effects);
         }
         self.registry.remove(&id);
+        self.place(&id, &Traits::default());
         self.replica.traits.remove(&id);
         self.keeper.note(Batch { registry: vec![(id, None)], ..Batch::default() });
         self.effects.push(Effect::Commit(Durability::Now));
@@ -95,10 +96,18 @@ impl Loop {
     }
 
     fn keep(&mut self, id: EntityId, row: RegistryRow) {
-        self.replica.traits.insert(id.clone(), row.traits.clone());
+        self.place(&id, &row.traits);
         self.keeper.note(Batch { registry: vec![(id.clone(), Some(row.clone()))], ..Batch::default() });
         self.effects.push(Effect::Commit(Durability::Now));
         self.registry.insert(id, row);
+    }
+
+    /// Notes where an entity stands in the house, which may change who sees it.
+    fn place(&mut self, id: &EntityId, traits: &Traits) {
+        if self.replica.traits.get(id).unwrap_or(&Traits::default()) != traits {
+            let effect = self.replica.set_traits(id.clone(), traits.clone(), &self.peers.ids());
+            self.effects.push(effect);
+        }
     }
 
     /// Makes a registered entity known before anybody gives it a state.

@@ -7,9 +7,10 @@ use crosshome_node::{
     config::{Config, Override, Sources},
     home::Home,
     node::{
-        EntityRef, News, Node, NodeError, Report, Secret, Selection, ShareRequest, UnshareRequest, Update,
+        EntityRef, News, Node, NodeError, Register, Report, Secret, Selection, ShareRequest, UnshareRequest,
+        Update,
     },
-    views::{EntityView, Right},
+    views::{Class, EntityView, Right},
 };
 use tempfile::TempDir;
 
@@ -279,4 +280,43 @@ async fn observers_hear_own_and_received_changes_in_order() {
         }
     }
     assert!(states.is_sorted() && states.last() == Some(&50), "{states:?}");
+}
+
+#[tokio::test]
+async fn area_decides_who_sees_what_stands_in_it() {
+    let (villa, flat) = paired().await;
+    let place = |area: &str| Register {
+        entity_id: "light.spot".into(),
+        shared: false,
+        home: None,
+        metadata: serde_json::from_value(serde_json::json!({"area": area})).expect("an object"),
+        class: Some(Class::Document),
+    };
+    villa.node().register(place("Kitchen")).await.expect("registered");
+    villa.set("light.spot", "on").await.expect("set");
+    villa.share("area:Kitchen", "flat", Right::Read).await;
+    flat.sees("villa/light.spot", Some("on")).await;
+    villa.node().register(place("Attic")).await.expect("moved");
+    flat.sees("villa/light.spot", None).await;
+}
+
+#[tokio::test]
+async fn pattern_does_not_share_a_lock_by_the_way() {
+    let (villa, flat) = paired().await;
+    villa.share("*", "flat", Right::Read).await;
+    villa.set("lock.door", "locked").await.expect("set");
+    villa.set("light.hall", "on").await.expect("set");
+    flat.sees("light.hall", Some("on")).await;
+    assert_eq!(flat.state("villa/lock.door").await, None);
+    let all = ShareRequest {
+        patterns: vec!["*".into()],
+        with: vec!["flat".into()],
+        right: Right::Read,
+        preview: false,
+        yes: false,
+    };
+    let asked = villa.node().share(all.clone()).await.expect("planned");
+    assert_eq!((asked.applied, asked.risky), (false, vec!["lock.door".to_owned()]));
+    assert!(villa.node().share(ShareRequest { yes: true, ..all }).await.expect("shared").applied);
+    flat.sees("lock.door", Some("locked")).await;
 }

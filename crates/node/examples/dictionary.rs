@@ -1,10 +1,10 @@
 //! Makes the dictionary that links ship with: `cargo run --release --example dictionary -- FILE`.
 //!
-//! It is trained on what homes send each other of a ho#![allow(clippy::print_stderr, reason = "it is a program for the terminal")]
-
-use as Home Assistant knows it: each frame of
+//! It is trained on what homes send each other of a house as Home Assistant knows it: each frame of
 //! two cores in conversation, for every domain with its usual attributes. The houses are made up
 //! here and share nothing with the ones that `bench` measures but the names that Home Assistant gives.
+
+#![allow(clippy::print_stderr, reason = "it is a program for the terminal")]
 
 use std::{env, fs, process::ExitCode};
 

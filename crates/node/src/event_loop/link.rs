@@ -82,8 +82,10 @@ impl Link {
         let (reader, writer) = secured.into_link(Some(Dictionary::shipped()));
         let (sender, bursts) = mpsc::channel(1);
         let (signs, now) = (Arc::<Signs>::default(), Instant::now());
+        // Of who may send only so much a second no more is read than the pause after it can make up for.
+        let most = if per_s.is_some() { 1 } else { BURST };
         let name = Name { peer, link: number, post: post.clone() };
-        let reading = tokio::spawn(read(reader, signs.clone(), name.clone()));
+        let reading = tokio::spawn(read(reader, signs.clone(), name.clone(), most));
         let writing = tokio::spawn(write(writer, bursts, signs.clone(), name));
         Self {
             number,
@@ -210,7 +212,7 @@ struct Name {
     post: mpsc::Sender<Event>,
 }
 
-async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name) {
+async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name, at_once: usize) {
     let Name { peer, link, post } = name;
     let mut most = 1; // the hello, or the proof ahead of it, is short; what follows need not be
     loop {
@@ -223,7 +225,7 @@ async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name) {
             return;
         }
         reader.set_limit(FRAME_BYTES);
-        most = BURST;
+        most = at_once;
         let pause_ms = signs.pause_ms.swap(0, Ordering::Relaxed);
         if pause_ms > 0 {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;

@@ -182,8 +182,8 @@ impl Loop {
         let mut flush = every(FLUSH_EVERY);
         let (mut events, mut requests) = (Vec::with_capacity(BURST), Vec::with_capacity(BURST));
         loop {
+            // Not biased: a peer that floods must not keep this home's own callers waiting.
             tokio::select! {
-                biased;
                 () = stop.cancelled() => break,
                 _ = beat.tick() => self.beat(),
                 _ = flush.tick() => {

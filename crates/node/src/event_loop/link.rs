@@ -16,7 +16,10 @@ use crosshome_core::{
     session::Session,
 };
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        Notify,
+        mpsc::{self, error::TrySendError},
+    },
     task::AbortHandle,
 };
 
@@ -53,6 +56,8 @@ struct Signs {
     starved: AtomicBool,
     /// How long the reader is to wait before it reads on, in milliseconds.
     pause_ms: AtomicU64,
+    /// The loop has counted what was read, for a reader that must keep a rate.
+    counted: Notify,
 }
 
 /// How fast a peer may send updates, when the configuration sets a rate.
@@ -82,10 +87,8 @@ impl Link {
         let (reader, writer) = secured.into_link(Some(Dictionary::shipped()));
         let (sender, bursts) = mpsc::channel(1);
         let (signs, now) = (Arc::<Signs>::default(), Instant::now());
-        // Of who may send only so much a second no more is read than the pause after it can make up for.
-        let most = if per_s.is_some() { 1 } else { BURST };
         let name = Name { peer, link: number, post: post.clone() };
-        let reading = tokio::spawn(read(reader, signs.clone(), name.clone(), most));
+        let reading = tokio::spawn(read(reader, signs.clone(), name.clone(), per_s.is_some()));
         let writing = tokio::spawn(write(writer, bursts, signs.clone(), name));
         Self {
             number,
@@ -130,6 +133,7 @@ impl Link {
         // a second's worth may come at once
         let pause = pace.due.saturating_duration_since(now).saturating_sub(Duration::from_secs(1));
         self.signs.pause_ms.store(pause.as_millis() as u64, Ordering::Relaxed);
+        self.signs.counted.notify_one();
     }
 
     /// Reads on later if the peer does not read what it has asked for.
@@ -212,7 +216,7 @@ struct Name {
     post: mpsc::Sender<Event>,
 }
 
-async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name, at_once: usize) {
+async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name, paced: bool) {
     let Name { peer, link, post } = name;
     let mut most = 1; // the hello, or the proof ahead of it, is short; what follows need not be
     loop {
@@ -225,7 +229,11 @@ async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name, at_once: us
             return;
         }
         reader.set_limit(FRAME_BYTES);
-        most = at_once;
+        // Of who may send only so much a second no more is read than the pause after it makes up for.
+        most = if paced { 1 } else { BURST };
+        if paced {
+            signs.counted.notified().await;
+        }
         let pause_ms = signs.pause_ms.swap(0, Ordering::Relaxed);
         if pause_ms > 0 {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;

@@ -15,11 +15,13 @@ struct Need {
     tests: &'static str,
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 7] = [
     Need { program: "ip", package: "iproute2", tests: "homes in network namespaces of their own" },
     Need { program: "avahi-daemon", package: "avahi-daemon", tests: "discovery beside Avahi" },
     Need { program: "avahi-browse", package: "avahi-utils", tests: "discovery beside Avahi" },
     Need { program: "dbus-daemon", package: "dbus", tests: "discovery beside Avahi" },
+    Need { program: "faketime", package: "faketime", tests: "homes whose clocks are wrong" },
+    Need { program: "strace", package: "strace", tests: "a disk that fails to sync" },
     Need { program: "tcpdump", package: "tcpdump", tests: "what somebody on the wire can read" },
 ];
 

@@ -53,9 +53,6 @@ pub const COMPRESS_WITH_WORDS_FROM_BYTES: usize = 64;
 pub const COMPRESS_LEVEL: i32 = 3;
 /// How much a compressed frame may grow (T25): our densest snapshots reach 40.
 pub const DECOMPRESS_RATIO: usize = 100;
-/// Time the other side's system gets to acknowledge what was sent: five to ten round trips of a bad radio link. Sooner than
-/// that a retry of the system's own heals an outage; later its pauses grow beyond a second.
-pub const UNACKNOWLEDGED_TIME: Duration = Duration::from_secs(3);
 /// A write without any progress for this long means nobody reads (T19).
 pub const STALL_TIME: Duration = Duration::from_secs(30);
 /// Age at which a link is replaced by a fresh handshake, so that no session key lives for ever.
@@ -273,6 +270,15 @@ pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 /// How long after the loss of a link the shortest pause stays: a cable, a reboot or an update takes less, and whoever waits
 /// for that sees the homes meet within a second. Two packets a second cost nobody anything.
 pub const EAGER_TIME: Duration = Duration::from_secs(120);
+
+/// Silence after which a peer that owes an answer is doubted: confirmations take a second when the disk is let rest.
+pub const ANSWER_TIME: Duration = Duration::from_millis(2500);
+
+/// Pause between two knocks at a silent peer's door: a healed network is noticed within it.
+pub const KNOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// Time in which a door is reached when no packet is lost: the system repeats the first one after a second.
+pub const PROMPT: Duration = Duration::from_millis(900);
 
 /// Age from which a link is an earlier one when the peer comes again, and not made at once with the new one: ten handshakes.
 pub const MADE_AT_ONCE: Duration = Duration::from_secs(3);

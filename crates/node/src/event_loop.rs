@@ -32,6 +32,7 @@ use crate::{
 mod commands;
 mod connect;
 mod doctor;
+mod doubt;
 mod entities;
 mod keeper;
 mod link;
@@ -63,6 +64,8 @@ pub(crate) enum Event {
     Dialed { peer: HomeId, address: String, secured: Box<Secured> },
     /// A peer was not reached; an imposter may have answered in its place.
     Unreachable { peer: HomeId, address: String, reason: String, imposter: Option<HomeId> },
+    /// The way to a peer whose link is silent was interrupted and is open again.
+    NetworkBack { peer: HomeId, link: u64 },
     /// Frames came over a link.
     Received { peer: HomeId, link: u64, frames: Vec<Frame> },
     /// A link can take more.
@@ -179,8 +182,8 @@ impl Loop {
         let mut flush = every(FLUSH_EVERY);
         let (mut events, mut requests) = (Vec::with_capacity(BURST), Vec::with_capacity(BURST));
         loop {
+            // Not biased: a peer that floods must not keep this home's own callers waiting.
             tokio::select! {
-                biased;
                 () = stop.cancelled() => break,
                 _ = beat.tick() => self.beat(),
                 _ = flush.tick() => {
@@ -188,6 +191,7 @@ impl Loop {
                     self.close_expired_window();
                     self.commands.expire(now_ms());
                     self.mark_synced();
+                    self.doubt_silent_links();
                 }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
@@ -210,6 +214,7 @@ impl Loop {
             Event::Unreachable { peer, address, reason, imposter } => {
                 self.not_reached(peer, address, reason, imposter)
             }
+            Event::NetworkBack { peer, link } => self.network_is_back(peer, link),
             Event::Received { peer, link, frames } => self.receive(peer, link, &frames),
             Event::Room => {} // pumped in the turn
             Event::Lost { peer, link, reason } => self.link_down(peer, link, reason),

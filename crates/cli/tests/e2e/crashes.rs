@@ -9,8 +9,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
 use crate::support::{Home, Writer, eventually, pair, tell};
 
 /// Cuts of the writing home's power.
@@ -143,9 +141,7 @@ fn first_sync_that_is_cut_again_and_again_ends_whole() {
         flat.kill();
         flat.start();
     }
-    eventually("everything to arrive", || {
-        (flat.status()["entities"]["received"] == Value::from(count)).then_some(())
-    });
+    eventually("everything to arrive", || (flat.status()["entities"]["received"] == count).then_some(()));
     flat.in_sync_with("Villa");
     assert!(villa.entities_of("Villa") == flat.entities_of("Villa"), "both show different things");
     assert_eq!(

@@ -136,7 +136,7 @@ fn home_without_encryption_stays_on_loopback() {
     assert!(ran.err.contains("127.0.0.1"), "{ran:?}");
     villa.set("/sync/bind", "127.0.0.1");
     villa.start();
-    assert_eq!(villa.status()["encrypted"], false);
+    assert_eq!(villa.status()["loopback_only"], true);
     assert!(villa.log_text().contains("keeps to this machine"));
 }
 

@@ -21,10 +21,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 
 use super::{ChannelError, Door, Phase, Pins, Traffic, metered::Metered, tls, websocket};
 use crate::{
-    defaults::{
-        CONNECT_TIME, FAREWELL_TIME, HANDSHAKE_BYTES, HANDSHAKE_TIME, UNACKNOWLEDGED_TIME, UPGRADE_BYTES,
-        UPGRADE_TIME,
-    },
+    defaults::{CONNECT_TIME, FAREWELL_TIME, HANDSHAKE_BYTES, HANDSHAKE_TIME, UPGRADE_BYTES, UPGRADE_TIME},
     identity::{Identity, PeerKey},
 };
 
@@ -95,6 +92,11 @@ impl Endpoint {
     /// Dropping the future closes the connection.
     pub async fn dial(&self, address: &str, target: Target) -> Result<Secured, ChannelError> {
         self.dial_over(connect(address, self.loopback_only).await?, address, target).await
+    }
+
+    /// Tells whether a connection to `address` (`host:port`) can be made, and makes no use of it.
+    pub async fn knock(&self, address: &str) -> bool {
+        connect(address, self.loopback_only).await.is_ok()
     }
 
     /// As [`Endpoint::dial`], over a stream that leads to `authority` already.
@@ -300,14 +302,10 @@ async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Makes the system send at once, and give up soon what the other side does not acknowledge: left alone it waits twice
-/// as long after each try, and would notice a healed network as late after it as the outage was long.
+/// Makes the system send at once, and send lost packets again without waiting twice as long each time at first.
 pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?; // a record is a whole burst already, waiting for more gains nothing
     #[cfg(target_os = "linux")]
-    {
-        rustix::net::sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_TIME.as_millis() as u32)?;
-        rustix::net::sockopt::set_tcp_thin_linear_timeouts(stream, true)?;
-    }
+    rustix::net::sockopt::set_tcp_thin_linear_timeouts(stream, true)?;
     Ok(())
 }

@@ -35,6 +35,12 @@ impl Loop {
 
     /// Tries to reach a peer until it is linked.
     pub(super) fn reach(&mut self, id: HomeId) {
+        let failures = self.peers.get(id).map_or(0, |peer| peer.failures);
+        self.reach_after(id, first_pause(failures, self.me.id > id));
+    }
+
+    /// As [`Loop::reach`], after a pause.
+    pub(super) fn reach_after(&mut self, id: HomeId, pause: Duration) {
         if !self.me.config.sync.enabled {
             return;
         }
@@ -46,7 +52,7 @@ impl Loop {
             peer: id,
             addresses: watched,
             manual,
-            pause: first_pause(peer.failures, self.me.id > id),
+            pause,
             post: self.post.clone(),
         };
         let task = tokio::spawn(dial.until_reached()).abort_handle();

@@ -16,11 +16,14 @@ use crosshome_core::{
     session::Session,
 };
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        Notify,
+        mpsc::{self, error::TrySendError},
+    },
     task::AbortHandle,
 };
 
-use super::{Event, peers::millis};
+use super::{Event, doubt::Doubt, peers::millis};
 use crate::{
     channel::{Dictionary, LinkReader, LinkWriter, Secured},
     defaults::{
@@ -42,6 +45,8 @@ pub(super) struct Link {
     reader: AbortHandle,
     writing: AbortHandle,
     pings: (u64, Option<Instant>),
+    /// Set while an answer is overdue.
+    pub(super) doubt: Option<Doubt>,
 }
 
 /// What the loop and a link's tasks tell each other.
@@ -51,6 +56,8 @@ struct Signs {
     starved: AtomicBool,
     /// How long the reader is to wait before it reads on, in milliseconds.
     pause_ms: AtomicU64,
+    /// The loop has counted what was read, for a reader that must keep a rate.
+    counted: Notify,
 }
 
 /// How fast a peer may send updates, when the configuration sets a rate.
@@ -81,7 +88,7 @@ impl Link {
         let (sender, bursts) = mpsc::channel(1);
         let (signs, now) = (Arc::<Signs>::default(), Instant::now());
         let name = Name { peer, link: number, post: post.clone() };
-        let reading = tokio::spawn(read(reader, signs.clone(), name.clone()));
+        let reading = tokio::spawn(read(reader, signs.clone(), name.clone(), per_s.is_some()));
         let writing = tokio::spawn(write(writer, bursts, signs.clone(), name));
         Self {
             number,
@@ -95,6 +102,7 @@ impl Link {
             reader: reading.abort_handle(),
             writing: writing.abort_handle(),
             pings: (0, None),
+            doubt: None,
         }
     }
 
@@ -102,6 +110,11 @@ impl Link {
     pub(super) fn ping(&mut self, replica: &Replica, now_ms: u64) {
         self.pings = (self.pings.0 + 1, Some(Instant::now()));
         self.session.beat(replica, self.pings.0, now_ms);
+    }
+
+    /// Tells whether the peer has something to answer: a ping, or changes that it has not confirmed.
+    pub(super) fn owes_answer(&self, replica: &Replica) -> bool {
+        self.pings.1.is_some() || self.session.lag(replica) > 0
     }
 
     /// Returns the round trip of the ping with this nonce.
@@ -120,6 +133,7 @@ impl Link {
         // a second's worth may come at once
         let pause = pace.due.saturating_duration_since(now).saturating_sub(Duration::from_secs(1));
         self.signs.pause_ms.store(pause.as_millis() as u64, Ordering::Relaxed);
+        self.signs.counted.notify_one();
     }
 
     /// Reads on later if the peer does not read what it has asked for.
@@ -202,7 +216,7 @@ struct Name {
     post: mpsc::Sender<Event>,
 }
 
-async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name) {
+async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name, paced: bool) {
     let Name { peer, link, post } = name;
     let mut most = 1; // the hello, or the proof ahead of it, is short; what follows need not be
     loop {
@@ -215,7 +229,11 @@ async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name) {
             return;
         }
         reader.set_limit(FRAME_BYTES);
-        most = BURST;
+        // Of who may send only so much a second no more is read than the pause after it makes up for.
+        most = if paced { 1 } else { BURST };
+        if paced {
+            signs.counted.notified().await;
+        }
         let pause_ms = signs.pause_ms.swap(0, Ordering::Relaxed);
         if pause_ms > 0 {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;

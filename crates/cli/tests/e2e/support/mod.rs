@@ -17,7 +17,7 @@ use std::{
 pub(crate) use api::Reply;
 pub(crate) use home::{Home, Writer};
 pub(crate) use mount::Mount;
-pub(crate) use pairing::{Shown, other_code, pair, pair_through, show, type_code};
+pub(crate) use pairing::{other_code, pair, pair_through, show, type_code};
 pub(crate) use ran::{Lines, Ran};
 pub(crate) use rogue::Rogue;
 pub(crate) use tap::Tap;

@@ -140,7 +140,7 @@ impl Loop {
         let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
             parts;
         let Stores { replica, peers, registry, stored } = stores;
-        let keeper = Keeper::new(committer, stored, post.clone());
+        let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers);
         for row in peers.rows() {

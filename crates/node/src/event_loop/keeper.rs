@@ -5,9 +5,11 @@
 //! with the data that they acknowledge, and peers are told only when both are written.
 
 use crosshome_core::{
-    EntityKey, HomeId,
+    EntityId, EntityKey, HomeId,
+    dot::Actor,
     effect::{Durability, Effect},
     epoch::Cursor,
+    grant::Grants,
     hlc::Hlc,
     replica::Replica,
 };
@@ -42,6 +44,7 @@ pub(super) struct Keeper {
     handed: u64,
     /// The stored clock's high-water mark.
     clock: Hlc,
+    given: Given,
     dirty: Dirty,
     /// What waits for the next batch beside the log.
     waiting: Batch,
@@ -56,17 +59,40 @@ pub(super) struct Keeper {
 struct Dirty {
     lazily: bool,
     cursors: bool,
-    grants: bool,
     peers: bool,
-    actor: bool,
+}
+
+/// What the store was last given of things that rarely change.
+#[derive(Default)]
+struct Given {
+    actor: Option<Actor>,
+    grants: Grants,
+    gone: Vec<(HomeId, EntityId, u64)>,
+}
+
+impl Given {
+    fn of(replica: &Replica) -> Self {
+        let gone = |peer| replica.gone(peer).map(move |(id, seq)| (peer, id.clone(), seq));
+        Self {
+            actor: Some(replica.actor()),
+            grants: replica.grants.clone(),
+            gone: replica.gone_peers().flat_map(gone).collect(),
+        }
+    }
 }
 
 impl Keeper {
-    pub(super) fn new(committer: Committer, stored: u64, post: mpsc::Sender<Event>) -> Self {
+    pub(super) fn new(
+        committer: Committer,
+        stored: u64,
+        replica: &Replica,
+        post: mpsc::Sender<Event>,
+    ) -> Self {
         Self {
             committer,
             handed: stored,
             clock: Hlc::default(),
+            given: Given::of(replica),
             dirty: Dirty::default(),
             waiting: Batch::default(),
             flush: false,
@@ -83,19 +109,10 @@ impl Keeper {
         (self.dirty.peers, self.dirty.lazily) = (true, true);
     }
 
-    pub(super) fn grants_changed(&mut self) {
-        self.dirty.grants = true;
-    }
-
     /// Lets the stored clock fall to the present one: the clock had leapt ahead.
     pub(super) fn clock_reset(&mut self) {
         self.clock = Hlc::default();
-        self.dirty.actor = true;
         tracing::warn!("this home's clock had leapt ahead; its changes have stamps of the present now");
-    }
-
-    pub(super) fn actor_changed(&mut self) {
-        self.dirty.actor = true;
     }
 
     /// Notes something that goes with the next batch.
@@ -134,13 +151,12 @@ impl Keeper {
         batch.cursors.extend(cursors.map(|(&peer, cursor)| (peer, Some(cursor.clone()))));
         let reached =
             batch.cursors.iter().filter_map(|(peer, cursor)| Some((*peer, cursor.clone()?))).collect();
-        if dirty.grants {
-            batch.grants = Some(replica.grants.iter().cloned().collect());
-        }
-        let gone = |peer| replica.gone(peer).map(move |(id, seq)| (peer, id.clone(), seq));
-        batch.gone = Some(replica.gone_peers().flat_map(gone).collect());
         batch.peers = dirty.peers.then_some(peers);
-        batch.actor = dirty.actor.then(|| replica.actor());
+        let given = std::mem::replace(&mut self.given, Given::of(replica));
+        batch.actor = self.given.actor.filter(|_| self.given.actor != given.actor);
+        batch.grants =
+            (self.given.grants != given.grants).then(|| self.given.grants.iter().cloned().collect());
+        batch.gone = (self.given.gone != given.gone).then(|| self.given.gone.clone());
         (batch, reached)
     }
 }
@@ -228,5 +244,29 @@ pub(super) fn failed(error: &StoreError) -> NodeError {
     match error {
         StoreError::StorageFull(_) | StoreError::ReadOnly(_) => NodeError::StorageFull,
         other => NodeError::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crosshome_core::{grant::Selector, replica::Options};
+
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn new_incarnation_and_rule_are_stored_without_being_announced_and_only_once() {
+        let home = HomeId([1; 32]);
+        let mut replica = Replica::new(home, Options::default());
+        replica.epochs.open(0x5eed, 0);
+        let (store, _) = Store::in_memory().expect("memory");
+        let mut keeper = Keeper::new(Committer::start(store), 0, &replica, mpsc::channel(1).0);
+        replica.reincarnate();
+        replica.grants.set(None, Selector::Glob("light.*".into()), None, 1);
+        let (batch, _) = keeper.collect(&replica, Vec::new());
+        assert_eq!(batch.actor, Some(replica.actor()));
+        assert_eq!(batch.grants.map(|grants| grants.len()), Some(1));
+        let (again, _) = keeper.collect(&replica, Vec::new());
+        assert_eq!((again.actor, again.grants, again.gone), (None, None, None));
     }
 }

@@ -350,7 +350,6 @@ impl Loop {
             peer.row.pair_secret = Zeroizing::default();
         }
         self.keeper.peers_changed();
-        self.keeper.grants_changed();
         self.keeper.forget_cursor(id);
         self.commands.peer_lost(id);
         self.keep_paired_in_sight();

@@ -102,7 +102,6 @@ impl Loop {
         self.peers.insert(row);
         self.keeper.forget_cursor(old);
         self.keeper.peers_changed();
-        self.keeper.grants_changed();
         self.keep_paired_in_sight();
         let (replica, bytes) = (&self.replica, statement.to_bytes().to_vec());
         if let Some(mut link) = peer.link.take() {
@@ -134,7 +133,6 @@ impl Loop {
         self.effects.push(Effect::Commit(Durability::Now));
         self.effects.extend(self.replica.rename(old, new));
         self.me.id = new;
-        self.keeper.actor_changed();
         let loopback_only = !self.me.config.sync.encryption.enabled;
         let endpoint = Endpoint::new(identity, self.pins.clone(), self.door.clone());
         self.endpoint = endpoint.kept_to_loopback(loopback_only);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crosshome_core::{
     EntityId, HomeId, Space,
     effect::{Durability, Effect},
-    grant::{Right, Selector},
+    grant::{Grants, Right, Selector},
     risk::is_risky,
     table::Entity,
 };
@@ -119,7 +119,7 @@ impl Loop {
         let mut seq = self.replica.table().head();
         for change in &changes {
             seq += 1;
-            apply_to(&mut self.replica.grants, change, seq);
+            change.apply_to(&mut self.replica.grants, seq);
         }
         let after = self.seen_by(homes);
         self.replica.grants = kept;
@@ -144,22 +144,14 @@ impl Loop {
     fn apply(&mut self, changes: &[Change]) {
         let peers = self.peers.ids();
         for change in changes {
-            let known = self
-                .replica
-                .grants
-                .iter()
-                .any(|grant| grant.peer == change.peer && grant.selector == change.selector);
             let (peer, selector) = (change.peer, change.selector.clone());
-            let effect = match change.right {
-                None if !matches!(selector, Selector::Entity(_)) || (!known && peer.is_none()) => {
-                    self.replica.revoke(peer, &selector, &peers)
-                }
-                right => self.replica.grant(peer, selector, right, &peers),
+            let effect = match change.clears(&self.replica.grants) {
+                true => self.replica.revoke(peer, &selector, &peers),
+                false => self.replica.grant(peer, selector, change.right, &peers),
             };
             self.effects.push(effect);
         }
         self.effects.push(Effect::Commit(Durability::Now));
-        self.keeper.grants_changed();
         for (_, peer) in self.peers.paired_mut() {
             if let Some(link) = &mut peer.link {
                 link.session.regrant(&self.replica);
@@ -219,12 +211,20 @@ impl Loop {
     }
 }
 
-/// What `apply` will do, on a copy.
-fn apply_to(grants: &mut crosshome_core::grant::Grants, change: &Change, seq: u64) {
-    match change.right {
-        None if !matches!(change.selector, Selector::Entity(_)) => {
-            grants.clear(change.peer, &change.selector);
+impl Change {
+    /// Tells whether the rule is taken away; else it is set, without a right to take one entity out of wider rules.
+    fn clears(&self, grants: &Grants) -> bool {
+        let known = || grants.iter().any(|grant| grant.peer == self.peer && grant.selector == self.selector);
+        let wide = !matches!(self.selector, Selector::Entity(_));
+        self.right.is_none() && (wide || (self.peer.is_none() && !known()))
+    }
+
+    /// Does to rules what sharing would do.
+    fn apply_to(&self, grants: &mut Grants, seq: u64) {
+        if self.clears(grants) {
+            grants.clear(self.peer, &self.selector);
+        } else {
+            grants.set(self.peer, self.selector.clone(), self.right, seq);
         }
-        right => grants.set(change.peer, change.selector.clone(), right, seq),
     }
 }

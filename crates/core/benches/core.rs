@@ -45,6 +45,7 @@ fn home(siblings: u8) -> Replica {
             class: Class::Document,
             versions,
             sent_at: 0,
+            strategy: Default::default(),
             right: None,
             replace: false,
         };

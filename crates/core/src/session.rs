@@ -55,6 +55,8 @@ pub struct Session {
     outgoing: Outgoing,
     incoming: Incoming,
     skew_ms: Option<i64>,
+    /// Which policy of the joint space the peer knows from this session.
+    policy: Option<Dot>,
 }
 
 /// What the peer said of itself.
@@ -108,6 +110,7 @@ impl Session {
             outgoing,
             incoming: Incoming::new(replica.options().seed),
             skew_ms: None,
+            policy: None,
         }
     }
 
@@ -121,6 +124,7 @@ impl Session {
     pub fn offer(&mut self, replica: &Replica) -> Option<Vec<u8>> {
         // rules first: no offer may pass the place of a withdrawal that was not said
         self.regrant(replica);
+        self.say_policy(replica);
         if let Some(message) = self.outgoing.next_message(self.greeted.is_some()) {
             return Some(match message {
                 Message::Hello(_) => self.hello.clone(),
@@ -273,6 +277,17 @@ impl Session {
         self.outgoing.weight() + self.incoming.weight()
     }
 
+    /// Tells a member of the joint space which policy holds there, unless it said so itself.
+    fn say_policy(&mut self, replica: &Replica) {
+        let Some(joint) = replica.joint_policy().filter(|_| self.joint && self.greeted.is_some()) else {
+            return;
+        };
+        if self.policy != Some(joint.dot) {
+            self.policy = Some(joint.dot);
+            self.outgoing.say(Message::Policy(joint.clone()));
+        }
+    }
+
     /// Marks a frame as the next of this session.
     fn sealed(&mut self, frame: Vec<u8>) -> Vec<u8> {
         self.tags.0 = self.tags.0.wrapping_add(1);
@@ -360,6 +375,14 @@ impl Session {
             Message::Rotation(statement) => return Ok(vec![Effect::Rotated { peer, statement }]),
             Message::Gone(gone) => return self.incoming.withdraw(replica, peer, &gone),
             Message::Forked(fork) => self.ask_for(incoming::held_after(replica, peer, fork.seq), None),
+            Message::Policy(policy) if self.joint => {
+                self.policy = Some(policy.dot);
+                match replica.adopt_joint_policy(policy, now_ms) {
+                    Ok(effects) => return Ok(effects),
+                    Err(_) => return Ok(vec![Effect::Report { peer, incident: Incident::ClockSkew }]),
+                }
+            }
+            Message::Policy(_) => return Ok(vec![Effect::Report { peer, incident: Incident::Forbidden }]),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),
             Message::Hello(_) | Message::Proof(_) => return Err(SessionError::Frame(FrameError::Kind)),
         }

@@ -15,6 +15,7 @@ use crate::{
     dot::{Dot, VersionVector},
     effect::{Durability, Effect},
     hlc::{Clock, Hlc},
+    policy::JointPolicy,
     table::Number,
     version::Version,
 };
@@ -37,6 +38,10 @@ impl Replica {
         (self.clock, self.stored) = (Clock::after(Hlc::at(now_ms)), Hlc::at(now_ms));
         let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
         let mut effects = vec![Effect::Commit(Durability::Now), Effect::Restamped];
+        if let Some(joint) = self.joint_policy.clone().filter(|joint| joint.dot.hlc > limit) {
+            self.joint_policy = Some(JointPolicy { dot: self.stamp(now_ms), ..joint });
+            effects.push(Effect::JointPolicy);
+        }
         let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
         for number in numbers {
             if self.restamp_entity(number, limit, now_ms) {

@@ -10,6 +10,7 @@ use crate::{
     epoch::Cursor,
     grant::Right,
     hlc::Hlc,
+    policy::Strategy,
     replica::{Offered, Refusal, Replica},
     seed::Seed,
     siblings::Siblings,
@@ -51,6 +52,7 @@ struct Named {
     key: EntityKey,
     class: Class,
     right: Option<Right>,
+    strategy: Strategy,
 }
 
 /// What an offer leads to.
@@ -115,11 +117,12 @@ impl Incoming {
                     if item.replace && named.key.space == Space::Home(peer) {
                         self.asked.remove(&named.key.id);
                     }
-                    let Named { key, class, right } = named;
+                    let Named { key, class, right, strategy } = named;
                     let theirs =
                         versions.iter().map(|version| version.dot).filter(|dot| dot.actor.home == peer);
                     let up_to = theirs.map(|dot| dot.hlc).max().unwrap_or_default();
-                    let offered = Offered { key, class, versions, sent_at, right, replace: item.replace };
+                    let offered =
+                        Offered { key, class, versions, sent_at, right, strategy, replace: item.replace };
                     match replica.merge(peer, offered, now_ms) {
                         Ok(effects) => taken.effects.extend(effects),
                         Err(refusal) => self.refuse(refusal, (number, up_to), peer, now_ms, &mut taken),
@@ -235,11 +238,13 @@ impl Incoming {
                 return Ok(None);
             }
             let key = EntityKey { space: *space, id: id.clone() };
-            self.names.insert(item.number, Named { key, class: item.class, right: item.right });
+            let strategy = item.strategy.unwrap_or_default();
+            self.names.insert(item.number, Named { key, class: item.class, right: item.right, strategy });
         }
         match self.names.get_mut(&item.number) {
             Some(named) => {
                 named.right = item.right.or(named.right);
+                named.strategy = item.strategy.unwrap_or(named.strategy);
                 Ok(Some(named.clone()))
             }
             None if self.crowded => Ok(None),

@@ -13,6 +13,7 @@ use crate::{
     epoch::{Cursor, Resume},
     grant::Right,
     hlc::Hlc,
+    policy::Strategy,
     replica::Replica,
     seed::Seed,
     table::{Class, Entity, Number},
@@ -64,6 +65,7 @@ struct Sent {
     seq: u64,
     mark: Hlc,
     right: Option<Right>,
+    strategy: Strategy,
     refused: bool,
 }
 
@@ -355,7 +357,9 @@ impl Outgoing {
             !full && ((group.dot.actor == me && group.dot.hlc <= mark) || made_by(group.dot, peer))
         };
         let right = seen.right.filter(|_| known.is_none_or(|sent| sent.right != seen.right));
-        let heading = Heading { name: known.is_none(), right, replace: full };
+        let told = known.map_or(Strategy::default(), |sent| sent.strategy);
+        let strategy = (seen.right.is_some() && entity.strategy != told).then_some(entity.strategy);
+        let heading = Heading { name: known.is_none(), right, strategy, replace: full };
         out.push(number, entity, heading, (me.home, peer), &mut self.actors, has);
         let mark = replica.clock().last();
         let sent = Sent {
@@ -363,6 +367,7 @@ impl Outgoing {
             seq: entity.seq.max(seen.since),
             mark,
             right: seen.right,
+            strategy: entity.strategy,
             refused: false,
         };
         self.sent.insert(number, sent);

@@ -257,7 +257,12 @@ impl World {
         if to == past.from || !foreign {
             return Ok(());
         }
-        let offered = Offered { right: entity.right, sent_at: entity.sent_at, ..past.offered.clone() };
+        let offered = Offered {
+            right: entity.right,
+            strategy: entity.strategy,
+            sent_at: entity.sent_at,
+            ..past.offered.clone()
+        };
         let effects = replica.merge(peer, offered, now).unwrap_or_default();
         self.note(|_| format!("{to} hears again of {:?}", past.key));
         self.carry_out(to, Some(past.from), &effects)
@@ -270,6 +275,7 @@ impl World {
             class: entity.class,
             versions: entity.siblings.clone(),
             sent_at: 0,
+            strategy: entity.strategy,
             right: None,
             replace: false,
         };

@@ -6,12 +6,13 @@ use super::{Hello, version::length};
 use crate::{
     EntityId, HomeId,
     body::certain,
-    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME, WANTED_AT_ONCE},
+    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME, MAX_RULES, WANTED_AT_ONCE},
     digest::Digest,
     dot::{Actor, Dot},
     hlc::Hlc,
     intent::{Intent, Outcome, Status, Wish},
     json::Json,
+    policy::{JointPolicy, Policy, Rule},
 };
 
 /// The kind of a frame that carries an offer.
@@ -49,6 +50,8 @@ pub enum Message {
     Forked(Forked),
     /// Proves, ahead of the hello, that the sender has the shared key.
     Proof([u8; 32]),
+    /// The policy of the joint space, as the sender has it.
+    Policy(JointPolicy),
 }
 
 /// Asks for entities in full: by the other's number, by id in the other's space, or all after a place in its log.
@@ -202,6 +205,7 @@ impl Message {
             Self::Gone(body) => certain(out.u8(11).and_then(|out| out.encode(body))),
             Self::Forked(body) => certain(out.u8(12).and_then(|out| out.encode(body))),
             Self::Proof(proof) => certain(out.u8(13).and_then(|out| out.bytes(proof))),
+            Self::Policy(policy) => encode_policy(policy, &mut out),
         }
         out.into_writer()
     }
@@ -227,6 +231,7 @@ impl Message {
             11 => Self::Gone(decoder.decode()?),
             12 => Self::Forked(decoder.decode()?),
             13 => Self::Proof(decoder.bytes()?.try_into().map_err(|_| FrameError::Kind)?),
+            14 => Self::Policy(decode_policy(&mut decoder)?),
             _ => return Ok(None),
         };
         Ok(Some(message))
@@ -385,6 +390,32 @@ fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
         (Some(id), Some(status)) => Ok(Outcome { id, status }),
         _ => Err(FrameError::Kind),
     }
+}
+
+/// Keys: 0 dot, 1 whether a person set it, 2 rules as `[pattern, strategy, template]`.
+fn encode_policy(joint: &JointPolicy, out: &mut Encoder<Vec<u8>>) {
+    certain(out.u8(14).and_then(|out| out.map(3)).and_then(|out| out.u8(0)));
+    encode_dot(joint.dot, out);
+    certain(out.u8(1).and_then(|out| out.bool(joint.deliberate)).and_then(|out| out.u8(2)));
+    certain(out.encode(joint.policy.rules()));
+}
+
+fn decode_policy(decoder: &mut Decoder<'_>) -> Result<JointPolicy, FrameError> {
+    let keys = length(decoder.map()?, 64)?;
+    let (mut dot, mut deliberate, mut policy) = (None, false, Policy::default());
+    for _ in 0..keys {
+        match decoder.u32()? {
+            0 => dot = Some(decode_dot(decoder)?),
+            1 => deliberate = decoder.bool()?,
+            2 => {
+                let count = length(decoder.array()?, MAX_RULES)?;
+                let rules: Vec<Rule> = (0..count).map(|_| decoder.decode()).collect::<Result<_, _>>()?;
+                policy = Policy::new(rules).map_err(decode::Error::custom)?;
+            }
+            _ => decoder.skip()?,
+        }
+    }
+    dot.map(|dot| JointPolicy { policy, dot, deliberate }).ok_or(FrameError::Kind)
 }
 
 /// Why a frame from a peer was refused.

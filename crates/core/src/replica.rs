@@ -141,7 +141,7 @@ impl Replica {
         let number = self.writable(key)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let entity = number.and_then(|number| self.table.get(number));
-        let base = self.base(entity, cause)?;
+        let base = said_anew(self.base(entity, cause)?, dot);
         let known =
             entity.is_some_and(|entity| entity.siblings.latest().is_some_and(|latest| !latest.deleted));
         let body = match update.apply(key.id.domain(), &base, dot)? {
@@ -308,8 +308,7 @@ impl Replica {
             false => entity.siblings.context_for(dot.actor),
         };
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
-        let limit = Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS));
-        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= limit);
+        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
         let (deleted, body) = (body.is_none(), body.unwrap_or_default());
         let version = Version { dot, context, body, cause, deleted, timed, unknown: Box::default() };
         match beside {
@@ -381,6 +380,17 @@ impl Replica {
             },
         }
     }
+}
+
+/// Returns the latest stamp that others, whose clocks agree with that of a change, admit beside it.
+fn horizon(dot: Dot) -> Hlc {
+    Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS))
+}
+
+/// Gives groups with stamps from the future the dot of the version that says them anew: others would refuse them.
+fn said_anew(mut groups: Vec<Group<'_>>, dot: Dot) -> Vec<Group<'_>> {
+    groups.iter_mut().filter(|group| group.dot.hlc > horizon(dot)).for_each(|group| group.dot = dot);
+    groups
 }
 
 fn durability(class: Class) -> Durability {

@@ -5,7 +5,7 @@
 //! the [`Token`] of the versions that were shown, a function's result is written by the
 //! space's authority alone, and once.
 
-use super::{Replica, WriteError};
+use super::{Replica, WriteError, said_anew};
 use crate::{
     EntityKey, HomeId, Space,
     body::Body,
@@ -86,12 +86,12 @@ impl Replica {
             Choice::Take(taken) => {
                 let version = entity.siblings.iter().find(|version| version.dot == *taken);
                 let version = version.ok_or(ResolveError::Unknown)?;
-                (!version.deleted).then(|| Body::of(dot, version.groups()))
+                (!version.deleted).then(|| Body::of(dot, said_anew(version.groups().collect(), dot)))
             }
-            Choice::Merge => Some(Body::of(dot, view::merged(&entity.siblings).0)),
+            Choice::Merge => Some(Body::of(dot, said_anew(view::merged(&entity.siblings).0, dot))),
             Choice::Value(update) => {
                 update.check().map_err(WriteError::from)?;
-                let shown = entity.shown();
+                let shown = said_anew(entity.shown(), dot);
                 let body = update.apply(key.id.domain(), &shown, dot).map_err(WriteError::from)?;
                 Some(body.unwrap_or_else(|| Body::of(dot, shown)))
             }

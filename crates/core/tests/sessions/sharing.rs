@@ -179,10 +179,10 @@ fn home_whose_clock_was_a_year_ahead_is_heard_as_soon_as_it_is_right() {
 #[test]
 fn peer_never_falls_behind_the_protocol_it_has_spoken() {
     let (villa, mut flat) = pair();
-    let old = Introduction { boot: 1, name: "villa", proto_low: 1 };
+    let old = Introduction { name: "villa", proto_low: 1 };
     let mut session = Session::open(flat.id(), false, &old, &villa.replica, NOW);
     let hello = session.offer(&villa.replica).expect("a hello");
-    let pinned = Introduction { boot: 2, name: "flat", proto_low: 2 };
+    let pinned = Introduction { name: "flat", proto_low: 2 };
     let mut careful = Session::open(villa.id(), false, &pinned, &flat.replica, NOW);
     assert!(careful.receive(&mut flat.replica, &hello, NOW).is_err());
 }

@@ -45,8 +45,7 @@ impl Loop {
                 return;
             }
         }
-        let introduction =
-            Introduction { boot: self.me.boot, name: &self.me.name, proto_low: peer.row.proto_low };
+        let introduction = Introduction { name: &self.me.name, proto_low: peer.row.proto_low };
         let mut session = Session::open(id, false, &introduction, &self.replica, now_ms());
         if let Some((ours, theirs)) = proof {
             session.prove(ours, theirs);

@@ -75,6 +75,7 @@ pub struct Introduction<'a> {
 impl Session {
     /// Opens the conversation; `joint` says that both homes have proven the same shared key.
     pub fn open(peer: HomeId, joint: bool, me: &Introduction<'_>, replica: &Replica, now_ms: u64) -> Self {
+        let mut outgoing = Outgoing::default();
         let hello = Hello {
             proto_low: PROTO.0.max(me.proto_low),
             proto_high: PROTO.1,
@@ -83,8 +84,8 @@ impl Session {
             clock: Hlc::at(now_ms),
             cursor: replica.cursors.get(&peer).cloned().unwrap_or_default(),
             name: me.name.into(),
+            digest: Some(outgoing.digest(replica, peer)),
         };
-        let mut outgoing = Outgoing::default();
         outgoing.say(Message::Hello(hello));
         Self {
             peer,
@@ -287,7 +288,7 @@ impl Session {
             resume = Resume::Fork(0);
         }
         self.outgoing.resume(replica, self.peer, self.joint, &hello.cursor, resume);
-        self.incoming.open(&hello);
+        self.incoming.open(&hello, replica, self.peer, self.joint);
         self.greeted = Some(Greeting { proto, name: hello.name });
         Ok(effects)
     }

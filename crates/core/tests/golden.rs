@@ -55,6 +55,7 @@ fn messages_are_the_published_ones() {
         clock: Hlc::at(NOW),
         cursor: Cursor { trail, mark: Hlc::at(NOW - 2), latest: Hlc::at(NOW - 1) },
         name: "Villa".into(),
+        digest: Some(Digest(7)),
     };
     let ids = vec!["light.hall".into(), "sensor.roof".into()];
     let set = Wish::Set {

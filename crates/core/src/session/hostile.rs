@@ -124,10 +124,19 @@ fn any_said() -> impl Strategy<Value = Said> {
 
 fn any_hello() -> impl Strategy<Value = Hello> {
     let trail = prop::collection::vec((prop_oneof![Just(EPOCH), any::<u64>()], any_place()), 0..3);
-    (trail, any_stamp(), any_stamp(), any_place(), any::<u64>()).prop_map(
-        |(trail, mark, latest, head, epoch)| {
+    (trail, any_stamp(), any_stamp(), any_place(), any::<u64>(), any::<Option<u128>>()).prop_map(
+        |(trail, mark, latest, head, epoch, digest)| {
             let cursor = Cursor { trail, mark, latest };
-            Hello { proto_low: 1, proto_high: 1, epoch, head, clock: latest, cursor, name: "thief".into() }
+            Hello {
+                proto_low: 1,
+                proto_high: 1,
+                epoch,
+                head,
+                clock: latest,
+                cursor,
+                name: "thief".into(),
+                digest: digest.map(Digest),
+            }
         },
     )
 }

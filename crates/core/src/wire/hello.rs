@@ -2,11 +2,11 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::{epoch::Cursor, hlc::Hlc};
+use crate::{digest::Digest, epoch::Cursor, hlc::Hlc};
 
-/// Who speaks, how far it has followed the other, and where its own log stands.
+/// Who speaks, how far it has followed the other, where its own log stands, and what the other should hold of it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[cbor(array)]
 pub struct Hello {
     /// The lowest protocol version spoken.
     #[n(0)]
@@ -29,6 +29,9 @@ pub struct Hello {
     /// The sender's name for itself.
     #[n(6)]
     pub name: String,
+    /// What the receiver should hold of the sender's space once it has followed up to `head`.
+    #[n(7)]
+    pub digest: Option<Digest>,
 }
 
 /// The protocol versions this home speaks.

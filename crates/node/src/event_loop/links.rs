@@ -215,7 +215,9 @@ impl Loop {
         if known.is_some() || risen {
             self.keeper.peers_changed();
         }
-        link.ping(&self.replica, now_ms());
+        if peer.rtt_ms.is_none() {
+            link.ping(&self.replica, now_ms()); // people ask how far it is; after that the heartbeat tells
+        }
         self.tell_peer(id);
     }
 

@@ -72,5 +72,6 @@ fn hello() -> Message {
         clock: Hlc::at(now.as_millis() as u64),
         cursor: Default::default(),
         name: "Rogue".into(),
+        digest: None,
     })
 }

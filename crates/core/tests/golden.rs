@@ -64,13 +64,12 @@ fn messages_are_the_published_ones() {
     let hello = Hello {
         proto_low: 1,
         proto_high: 1,
-        boot: 0xb007,
         epoch: 0xe0,
         head: 1_000,
         clock: Hlc::at(NOW),
         cursor: Cursor { trail, mark: Hlc::at(NOW - 2), latest: Hlc::at(NOW - 1) },
         name: "Villa".into(),
-        granted: 12,
+        digest: Some(Digest(7)),
     };
     let ids = vec!["light.hall".into(), "sensor.roof".into()];
     let set = Wish::Set {
@@ -124,7 +123,7 @@ fn villa() -> Replica {
 fn conversation_is_the_published_one() {
     let (mut villa, mut flat) = (villa(), Replica::new(FLAT, Options::default()));
     flat.epochs.open(0xb2, 0);
-    let me = |name| Introduction { boot: 9, name, proto_low: 1 };
+    let me = |name| Introduction { name, proto_low: 1 };
     let mut to_flat = Session::open(FLAT, true, &me("Villa"), &villa, NOW);
     let mut to_villa = Session::open(VILLA, true, &me("Flat"), &flat, NOW);
     let hello = to_flat.offer(&villa).unwrap();

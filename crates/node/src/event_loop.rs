@@ -86,7 +86,6 @@ pub(crate) enum Event {
 pub(crate) struct Me {
     pub(crate) id: HomeId,
     pub(crate) name: String,
-    pub(crate) boot: u64,
     pub(crate) config: Config,
     pub(crate) sync_port: Option<u16>,
     pub(crate) api: Option<String>,

@@ -83,8 +83,13 @@ impl Incoming {
         }
     }
 
-    pub(super) fn open(&mut self, hello: &Hello) {
+    /// Begins where the peer's log stands; a digest like ours says that there is nothing to wait for.
+    ///
+    /// Of the joint space the hello says nothing, for it comes before the proofs.
+    pub(super) fn open(&mut self, hello: &Hello, replica: &Replica, peer: HomeId, joint: bool) {
         (self.epoch, self.head) = (hello.epoch, hello.head);
+        self.mismatch = self.mismatch_of(hello.digest, replica, peer);
+        self.ended = hello.digest.is_some() && self.mismatch.is_none() && !joint;
     }
 
     /// Takes in an offer.
@@ -187,13 +192,10 @@ impl Incoming {
         (!numbers.is_empty()).then(|| Want { numbers, ..Want::default() })
     }
 
-    /// Tells whether both sides, at rest, hold different things: the same mismatch in two pings running.
+    /// Tells whether both sides, at rest, hold different things: the same mismatch twice running, in hello or ping.
     pub(super) fn diverged(&mut self, ping: &Ping, replica: &Replica, peer: HomeId, now_ms: u64) -> bool {
         let pair = |theirs: Option<Digest>, space| theirs.map(|theirs| (theirs, replica.digest_of(space)));
-        let own = ping
-            .digest
-            .map(|theirs| (theirs, self.held(replica, peer)))
-            .filter(|(theirs, ours)| theirs != ours);
+        let own = self.mismatch_of(ping.digest, replica, peer);
         let now = own.or_else(|| pair(ping.joint, Space::Joint).filter(|(theirs, ours)| theirs != ours));
         let again = now.is_some() && now == self.mismatch && !self.waits();
         self.mismatch = now;
@@ -202,6 +204,16 @@ impl Incoming {
             self.resynced_ms = Some(now_ms);
         }
         again && rested
+    }
+
+    /// Returns both digests of the peer's space if they differ.
+    fn mismatch_of(
+        &mut self,
+        theirs: Option<Digest>,
+        replica: &Replica,
+        peer: HomeId,
+    ) -> Option<(Digest, Digest)> {
+        theirs.map(|theirs| (theirs, self.held(replica, peer))).filter(|(theirs, ours)| theirs != ours)
     }
 
     /// Returns the digest of what this home holds of the peer's space; at rest nothing is summed again.

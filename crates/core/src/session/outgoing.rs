@@ -43,7 +43,7 @@ pub(super) struct Outgoing {
     acknowledged: u64,
     told: u64,
     granted: u64,
-    /// Whether the peer has been told that it stands at the end of the log.
+    /// Whether the peer has been told that it stands at the end of the log; when nothing is due, the hello's digest tells.
     ended: bool,
     /// The latest digest, and the state of table and rules that it is of: at rest nothing is summed again.
     summed: Option<((u64, u64), Digest)>,
@@ -151,6 +151,11 @@ impl Outgoing {
             self.say(Message::Forked(Forked { seq }));
         }
         self.say_gone(replica, peer, from);
+        self.ended = known
+            && !joint
+            && self.backlog.is_empty()
+            && cursor.trail.last().is_some_and(|last| last.0 == replica.epochs.present())
+            && replica.gone(peer).all(|(_, seq)| seq <= from);
     }
 
     /// Queues what rules newly admit or withdraw, if any have changed.

@@ -18,9 +18,6 @@ use crate::{
 /// The kind of a frame that carries an offer.
 pub(crate) const OFFER: u8 = 1;
 
-/// The kind of a goodbye, which may come at any time.
-pub(crate) const BYE: u8 = 10;
-
 /// One message of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -254,23 +251,9 @@ pub(crate) fn open(frame: &[u8]) -> Result<(u8, Decoder<'_>), FrameError> {
     }
     let mut decoder = Decoder::new(frame);
     match decoder.array()? {
-        Some(2 | 3) => Ok((decoder.u8()?, decoder)),
+        Some(2) => Ok((decoder.u8()?, decoder)),
         _ => Err(FrameError::Kind),
     }
-}
-
-/// Gives a frame its place in a session: `[kind, body]` becomes `[kind, body, tag]`.
-pub(crate) fn tag(mut frame: Vec<u8>, tag: u16) -> Vec<u8> {
-    frame[0] = 0x83;
-    frame.push(0x19);
-    frame.extend_from_slice(&tag.to_be_bytes());
-    frame
-}
-
-/// Tells whether a frame has this place in its session.
-pub(crate) fn is_tagged(frame: &[u8], tag: u16) -> bool {
-    let [high, low] = tag.to_be_bytes();
-    frame.first() == Some(&0x83) && frame.ends_with(&[0x19, high, low])
 }
 
 /// Reads a list of bounded length.
@@ -428,9 +411,6 @@ pub enum FrameError {
     /// The frame is no message, or not one that may come now.
     #[error("frame is no message that may come now")]
     Kind,
-    /// The frame belongs to another session, or to another place in this one.
-    #[error("frame belongs to another session or place")]
-    Session,
     /// The message is malformed.
     #[error("message is malformed: {0}")]
     Form(#[from] decode::Error),

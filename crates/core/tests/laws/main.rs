@@ -277,9 +277,9 @@ fn any_message() -> impl Strategy<Value = Message> {
     let digest = || prop::option::of(any::<u128>().prop_map(Digest));
     let trail = prop::collection::vec((any::<u64>(), any::<u64>()), 0..16);
     let cursor = (trail, hlc(), hlc()).prop_map(|(trail, mark, latest)| Cursor { trail, mark, latest });
-    let hello = (any::<[u16; 2]>(), any::<[u64; 4]>(), hlc(), cursor, ".{0,20}").prop_map(
-        |([proto_low, proto_high], [boot, epoch, head, granted], clock, cursor, name)| {
-            Message::Hello(Hello { proto_low, proto_high, boot, epoch, head, clock, cursor, name, granted })
+    let hello = (any::<[u16; 2]>(), any::<[u64; 2]>(), hlc(), cursor, ".{0,20}", digest()).prop_map(
+        |([proto_low, proto_high], [epoch, head], clock, cursor, name, digest)| {
+            Message::Hello(Hello { proto_low, proto_high, epoch, head, clock, cursor, name, digest })
         },
     );
     let set = (prop::option::of(any_value()), prop::collection::btree_map(any_name(), any_value(), 0..4))

@@ -118,7 +118,15 @@ mod tests {
         let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
         let versions: Siblings = [version].into_iter().collect();
         let (class, right) = (Class::Document, None);
-        let offered = Offered { key: key.clone(), class, versions, sent_at: 0, right, replace: false };
+        let offered = Offered {
+            key: key.clone(),
+            class,
+            versions,
+            sent_at: 0,
+            right,
+            strategy: Default::default(),
+            replace: false,
+        };
         villa.merge(flat, offered, NOW - 3 * HOUR).unwrap();
 
         villa.restamp(NOW - 3 * HOUR);

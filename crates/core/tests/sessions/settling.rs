@@ -221,9 +221,9 @@ fn members() -> (Home, Home, EntityKey) {
 }
 
 fn meet(a: &mut Home, b: &mut Home) {
-    let me = |boot, name| Introduction { boot, name, proto_low: 1 };
-    a.session = Some(Session::open(b.id(), true, &me(1, "villa"), &a.replica, NOW));
-    b.session = Some(Session::open(a.id(), true, &me(2, "flat"), &b.replica, NOW));
+    let me = |name| Introduction { name, proto_low: 1 };
+    a.session = Some(Session::open(b.id(), true, &me("villa"), &a.replica, NOW));
+    b.session = Some(Session::open(a.id(), true, &me("flat"), &b.replica, NOW));
     talk(a, b);
 }
 

@@ -135,7 +135,9 @@ impl Replica {
         let number = self.writable(key)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
-        let base = siblings.map(view::shown).unwrap_or_default();
+        let mut base = siblings.map(view::shown).unwrap_or_default();
+        // what carries a stamp from the future is said anew: others would refuse it together with this version
+        base.iter_mut().filter(|group| group.dot.hlc > horizon(dot)).for_each(|group| group.dot = dot);
         let known = siblings.is_some_and(|siblings| siblings.latest().is_some_and(|latest| !latest.deleted));
         let body = match update.apply(key.id.domain(), &base, dot)? {
             Some(body) => body,
@@ -295,8 +297,7 @@ impl Replica {
         let entity = self.table.get_mut(number).expect("the caller has found it");
         let mut context = entity.siblings.context_for(dot.actor);
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
-        let limit = Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS));
-        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= limit);
+        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
         let (deleted, body) = (body.is_none(), body.unwrap_or_default());
         entity.siblings.replace(Version {
             dot,
@@ -347,6 +348,11 @@ impl Replica {
             },
         }
     }
+}
+
+/// Returns the latest stamp that others, whose clocks agree with that of a change, admit beside it.
+fn horizon(dot: Dot) -> Hlc {
+    Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS))
 }
 
 fn durability(class: Class) -> Durability {

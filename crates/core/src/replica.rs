@@ -205,11 +205,6 @@ impl Replica {
         effects
     }
 
-    /// Takes a new incarnation, because dots of the present one may have been given to changes that this home lost.
-    pub fn reincarnate(&mut self) {
-        self.me = self.stranger();
-    }
-
     /// Takes note that a peer has followed this home's log to a place that it really has.
     pub fn prove(&mut self, peer: HomeId) {
         self.proven.insert(peer);

@@ -51,7 +51,8 @@ impl Replica {
         let mut durability = durability(offered.class);
         let mut effects = Vec::with_capacity(2);
         if lost {
-            self.reincarnate();
+            let again = self.reincarnate(now_ms);
+            effects.extend(again.into_iter().filter(|effect| !matches!(effect, Effect::Commit(_))));
             durability = Durability::Now;
             effects.push(Effect::Report { peer, incident: Incident::Fork });
         }

@@ -1,6 +1,6 @@
 //! A paired home that has been broken into says whatever is well-formed, and nothing bad comes of it.
 
-use minicbor::Encoder;
+use minicbor::{Decoder, Encoder};
 use proptest::prelude::*;
 
 use super::*;
@@ -17,7 +17,7 @@ use crate::{
     table::Class,
     update::Update,
     version::{Cause, Version},
-    wire::{Actors, Forked, Gone, Refused, Why, encode_version},
+    wire::{Actors, Forked, Gone, Refused, Why, decode_version, encode_version},
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -75,7 +75,8 @@ fn any_version() -> impl Strategy<Value = Version> {
         |(dot, context, old, state, deleted, timed)| {
             let body = Update::state(&state).apply("light", &[], old).unwrap().unwrap();
             let body = Body::of(dot, body.groups(old));
-            let (context, cause): (VersionVector, _) = (context.into_iter().collect(), Cause::Person);
+            let others = context.into_iter().filter(|seen| seen.actor != dot.actor);
+            let (context, cause): (VersionVector, _) = (others.collect(), Cause::Person);
             Version { dot, context, body, cause, deleted, timed, unknown: Box::default() }
         },
     )
@@ -262,6 +263,18 @@ proptest! {
         prop_assert!(villa.clock().last().ms() <= NOW + MAX_SKEW_MS + 2);
         future_is_open(&mut villa)?;
     }
+}
+
+#[test]
+fn version_that_claims_to_have_seen_its_own_future_is_refused() {
+    let (dot, clock) = (Dot { actor: Actor::first(THIEF), hlc: Hlc::at(NOW) }, Hlc::at(NOW));
+    let body = Update::state("x").apply("light", &[], dot).unwrap().unwrap();
+    let context = [Dot { hlc: Hlc(u64::MAX), ..dot }].into_iter().collect();
+    let (cause, unknown) = (Cause::Person, Box::default());
+    let version = Version { dot, context, body, cause, deleted: false, timed: true, unknown };
+    let (mut actors, mut out) = (Actors::default(), Encoder::new(Vec::new()));
+    encode_version(&version, clock, &mut actors, |_| false, &mut out);
+    assert!(decode_version(&mut Decoder::new(out.writer()), clock, &actors).is_err());
 }
 
 /// Checks that what this home writes from now on arrives at others, whatever was claimed to have been seen of it.

@@ -167,7 +167,11 @@ pub fn decode_version(
     let (Some(actor), Some(hlc), Some(body)) = (actor, hlc, body) else {
         return Err(decode::Error::message("a version names its actor, stamp and groups"));
     };
-    let dot = Dot { actor, hlc };
+    let (dot, context) = (Dot { actor, hlc }, context.unwrap_or_default());
+    // nobody could ever write a version that has seen this one, if it claimed to have seen its own future
+    if context.dots().any(|seen| seen.actor == actor) {
+        return Err(decode::Error::message("a context names others than the version's own actor"));
+    }
     let body = Body::parse(body, dot).map_err(decode::Error::custom)?;
     if unknown.len() > MAX_ENTITY {
         return Err(decode::Error::message("unknown keys are too long"));
@@ -179,7 +183,7 @@ pub fn decode_version(
     };
     let version = Version {
         dot,
-        context: context.unwrap_or_default(),
+        context,
         body,
         cause: cause(flags),
         deleted: flags & DELETED != 0,

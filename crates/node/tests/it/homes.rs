@@ -181,7 +181,8 @@ async fn device_obeys_a_command_and_only_with_the_right() {
     assert_eq!(villa.state("light.hall").await.as_deref(), Some("on"));
     villa.share("lock.door", "flat", Right::Control).await;
     flat.sees("lock.door", Some("locked")).await;
-    assert!(matches!(flat.set("lock.door", "unlocked").await, Err(NodeError::Refused { .. })));
+    let refused = flat.set("lock.door", "unlocked").await.expect_err("it is jammed");
+    assert_eq!(refused, NodeError::Refused { home: "villa".into(), reason: "jammed".into() });
     assert_eq!(villa.state("lock.door").await.as_deref(), Some("locked"));
 }
 

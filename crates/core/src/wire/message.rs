@@ -10,7 +10,7 @@ use crate::{
     digest::Digest,
     dot::{Actor, Dot},
     hlc::Hlc,
-    intent::{Intent, Outcome, Status, Wish},
+    intent::{Explanation, Intent, Outcome, Status, Wish},
     json::Json,
     policy::{JointPolicy, Policy, Rule},
 };
@@ -339,9 +339,10 @@ fn json(decoder: &mut Decoder<'_>) -> Result<Json, decode::Error> {
     text.parse().map_err(decode::Error::custom)
 }
 
-/// Keys: 0 id, 1 status.
+/// Keys: 0 id, 1 status, 2 explanation.
 fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
-    certain(out.u8(8).and_then(|out| out.map(2)).and_then(|out| out.u8(0)));
+    let keys = 2 + u64::from(outcome.explanation.is_some());
+    certain(out.u8(8).and_then(|out| out.map(keys)).and_then(|out| out.u8(0)));
     encode_dot(outcome.id, out);
     let status = match outcome.status {
         Status::Accepted => 0,
@@ -350,14 +351,19 @@ fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
         Status::Expired => 3,
     };
     certain(out.u8(1).and_then(|out| out.u8(status)));
+    if let Some(explanation) = &outcome.explanation {
+        certain(out.u8(2).and_then(|out| out.str(explanation.as_str())));
+    }
 }
 
 fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
     let keys = length(decoder.map()?, 64)?;
-    let (mut id, mut status) = (None, None);
+    let (mut id, mut status, mut explanation) = (None, None, None);
     for _ in 0..keys {
         match decoder.u32()? {
             0 => id = Some(decode_dot(decoder)?),
+            // An outcome counts without its words, so words that may not be shown are no reason to end a session.
+            2 if decoder.datatype()? == Type::String => explanation = Explanation::parse(decoder.str()?),
             1 if decoder.datatype()? == Type::U8 => {
                 status = Some(match decoder.u8()? {
                     0 => Status::Accepted,
@@ -370,7 +376,7 @@ fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
         }
     }
     match (id, status) {
-        (Some(id), Some(status)) => Ok(Outcome { id, status }),
+        (Some(id), Some(status)) => Ok(Outcome { id, status, explanation }),
         _ => Err(FrameError::Kind),
     }
 }

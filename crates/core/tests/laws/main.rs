@@ -12,7 +12,7 @@ use crosshome_core::{
     epoch::Cursor,
     grant::{Grants, Right, Selector, Traits},
     hlc::Hlc,
-    intent::{Intent, Outcome, Status, Wish},
+    intent::{Explanation, Intent, Outcome, Status, Wish},
     json::Json,
     policy::{JointPolicy, Policy, Rule, Strategy as Settling},
     record,
@@ -317,7 +317,10 @@ fn any_message() -> impl Strategy<Value = Message> {
             up_to
         })),
         intent,
-        (any_dot(), status).prop_map(|(id, status)| Message::Outcome(Outcome { id, status })),
+        (any_dot(), status, prop::option::of("[a-z ü]{0,90}x")).prop_map(|(id, status, words)| {
+            let explanation = words.map(|words| Explanation::new(&words));
+            Message::Outcome(Outcome { id, status, explanation })
+        }),
         prop::collection::vec(any::<u8>(), 0..64).prop_map(Message::Rotation),
         reason.prop_map(Message::Bye),
         (ids(), numbers()).prop_map(|(ids, numbers)| Message::Gone(Gone { ids, numbers })),

@@ -146,29 +146,41 @@ impl BodyBuilder {
         }
     }
 
+    /// Adds a group of these fields, sorted by name, and tells whether they are those of the `known` group of
+    /// this key; then it keeps that one's dot.
+    pub(crate) fn push_fields(&mut self, fields: &[Member<'_>], known: Option<Group<'_>>) -> bool {
+        let key = fields.first().map_or("", |field| field.group);
+        let head = self.out.writer().len();
+        certain(self.out.array(2).and_then(|out| out.str(key)));
+        let start = self.out.writer().len();
+        self.encode_fields(key, fields);
+        let dot = self.dot;
+        let next = Group { key, dot, fields: &self.out.writer()[start..] };
+        let Some(known) = known.filter(|known| known.same_values(&next)) else { return false };
+        if known.dot != dot {
+            self.out.writer_mut()[head] += 1; // a third part: the array's length stands in its first byte
+            encode_dot(&mut self.out, known.dot, dot);
+        }
+        true
+    }
+
+    /// Encodes fields as a [`Group`] holds them.
+    fn encode_fields(&mut self, key: &str, fields: &[Member<'_>]) {
+        match fields {
+            [only] if only.name == own_field(key) => certain(self.out.str(only.value)),
+            _ => {
+                certain(self.out.map(fields.len() as u64));
+                for field in fields {
+                    certain(self.out.str(field.name).and_then(|out| out.str(field.value)));
+                }
+            }
+        }
+    }
+
     /// Returns the body.
     pub fn finish(self) -> Body {
         Body(self.out.into_writer().into())
     }
-}
-
-/// Encodes the fields of one group, sorted by name, as a [`Group`] holds them.
-pub(crate) fn encode_fields(key: &str, members: &[Member<'_>], out: &mut Vec<u8>) {
-    let mut encoder = Encoder::new(out);
-    match members {
-        [only] if only.name == own_field(key) => certain(encoder.str(only.value)),
-        _ => {
-            certain(encoder.map(members.len() as u64));
-            for member in members {
-                certain(encoder.str(member.name).and_then(|out| out.str(member.value)));
-            }
-        }
-    }
-}
-
-/// Returns a group over fields that [`encode_fields`] wrote.
-pub(crate) fn group_over<'a>(key: &'a str, dot: Dot, fields: &'a [u8]) -> Group<'a> {
-    Group { key, dot, fields }
 }
 
 /// The field that a group of this key holds when it holds just one.

@@ -4,7 +4,7 @@
 //! sends an [`Intent`] and hears an [`Outcome`]. An intent names the call or the
 //! wanted values, and lives for seconds: late is worse than never.
 
-use crate::{EntityId, defaults, dot::Dot, json::Json};
+use crate::{EntityId, defaults, dot::Dot, json::{Json, Members}};
 
 /// A command to the owner of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Wish {
         /// The wanted state.
         state: Option<Json>,
         /// The wanted attributes.
-        attributes: Vec<(Box<str>, Json)>,
+        attributes: Members,
     },
     /// This service of Home Assistant, with its data as a JSON object.
     Call {

@@ -153,7 +153,7 @@ proptest! {
         let json = |text: &str| text.parse::<Json>().unwrap();
         let state = fields.get("").map(|value| json(value));
         let rest = fields.into_iter().filter(|(name, _)| !name.is_empty());
-        let all = rest.map(|(name, value)| (name.into(), json(value))).collect();
+        let all = rest.map(|(name, value)| (name, json(value))).collect();
         let replaced = Update { state, attributes: Attributes::Replace(all) }.apply("light", &base, newer).unwrap();
         prop_assert_eq!(replaced, Some(patched));
     }

@@ -75,12 +75,12 @@ impl Update {
         let (mut out, mut count, mut same) = (BodyBuilder::new(dot, 512), 0, true);
         for fields in members.chunk_by(|a, b| a.group == b.group) {
             let key = fields[0].group;
-            while let Some(earlier) = kept.next_if(|kept| kept.key < key) {
+            while let Some(earlier) = kept.next_if(|kept| kept.key < key.as_bytes()) {
                 out.push(earlier);
                 count += 1;
             }
-            while known.next_if(|known| known.key < key).is_some() {}
-            let earlier = known.next_if(|known| known.key == key);
+            while known.next_if(|known| known.key < key.as_bytes()).is_some() {}
+            let earlier = known.next_if(|known| known.key == key.as_bytes());
             same &= out.push_fields(fields, earlier);
             count += 1;
         }
@@ -105,7 +105,7 @@ impl Update {
             landed = members.len();
             kept.retain(|group| {
                 let stays = group.names().all(|name| self.keeps(name))
-                    && !members.iter().any(|member| member.group == group.key);
+                    && !members.iter().any(|member| member.group.as_bytes() == group.key);
                 if !stays {
                     let rest = group.fields().filter(|(name, _)| self.keeps(name));
                     members.extend(rest.map(|(name, value)| Member {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn dots(body: &Body, version: Dot) -> Vec<(&str, u64)> {
-        body.groups(version).map(|group| (group.key, group.dot.hlc.ms())).collect()
+        body.groups(version).map(|group| (group.key(), group.dot.hlc.ms())).collect()
     }
 
     #[test]

@@ -26,4 +26,4 @@ pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Re
 pub(crate) use message::{BYE, OFFER, is_tagged, open, tag};
 pub(crate) use offer::Heading;
 pub use offer::{Item, Offer, OfferBuilder};
-pub use version::{Draft, Rest, decode_version, encode_version};
+pub use version::{Draft, Rest, decode_version, encode_version, encode_version_without};

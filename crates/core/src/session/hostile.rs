@@ -174,7 +174,7 @@ fn encode_item(item: &Said1, clock: Hlc, actors: &mut Actors, out: &mut Encoder<
         certain(out.u8(4).and_then(|out| out.u8(right)));
     }
     certain(out.u8(5).and_then(|out| out.array(item.versions.len() as u64)));
-    item.versions.iter().for_each(|version| encode_version(version, clock, actors, |_| false, out));
+    item.versions.iter().for_each(|version| encode_version(version, clock, actors, out));
     certain(out.u8(6).and_then(|out| out.bool(item.replace)));
 }
 

@@ -27,8 +27,10 @@ use crate::{
     identity::PeerKey,
     node::{Inbox, NodeError, Request},
     store::Committer,
+    views::Restored,
 };
 
+mod backup;
 mod commands;
 mod connect;
 mod doctor;
@@ -109,6 +111,8 @@ pub(crate) struct Loop {
     discovery: Option<Arc<Discovery>>,
     listener: Option<Arc<Listener>>,
     rotating: Option<Rotating>,
+    /// When this home was last restored from a backup.
+    restored: Option<Restored>,
     inbox: Inbox,
     events: mpsc::Receiver<Event>,
     post: mpsc::Sender<Event>,
@@ -139,7 +143,7 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
             parts;
-        let Stores { replica, peers, registry, stored } = stores;
+        let Stores { replica, peers, registry, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers);
@@ -167,6 +171,7 @@ impl Loop {
             discovery,
             listener,
             rotating: None,
+            restored,
             inbox,
             events,
             post,

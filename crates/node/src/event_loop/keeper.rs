@@ -19,6 +19,7 @@ use super::{Event, Loop, now_ms, registry::Registry};
 use crate::{
     node::NodeError,
     store::{Batch, Committer, EntityRow, PeerRow, StoreError},
+    views::Restored,
 };
 
 /// What the store gave back at the start.
@@ -28,6 +29,8 @@ pub(crate) struct Stores {
     pub(crate) registry: Registry,
     /// The place in the log up to which everything is stored.
     pub(crate) stored: u64,
+    /// When this home was last restored from a backup.
+    pub(crate) restored: Option<Restored>,
 }
 
 /// What came of writing a batch beside the loop.

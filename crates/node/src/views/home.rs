@@ -26,6 +26,18 @@ pub struct Status {
     pub entities: EntityCounts,
     /// Conflicts that await a person.
     pub conflicts_open: u64,
+    /// When this home was last restored from a backup.
+    #[serde(default)]
+    pub restored: Option<Restored>,
+}
+
+/// That a home was restored from a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Restored {
+    /// When.
+    pub at: Stamp,
+    /// When the backup had been made.
+    pub backup_at: Stamp,
 }
 
 /// A home by id and name.

@@ -260,6 +260,7 @@ fn status() -> Status {
         peers: vec![peer(LinkState::Online)],
         entities: EntityCounts { own: 3, shared: 1, received: 2 },
         conflicts_open: 1,
+        restored: None,
     }
 }
 

@@ -374,3 +374,13 @@ pub const BACKUP_CHUNKS: usize = 4;
 pub const RESTORED: (&str, &str) = ("restored", "pending");
 /// As [`RESTORED`], once the home has taken a new incarnation.
 pub const RESTORED_LAST: (&str, &str) = ("restored", "last");
+
+// ---- two homes with one key ----
+
+/// Kind of the memo that says which peers are shut out because they run twice.
+pub const CLONED: &str = "cloned";
+/// How long a link that has lost its place to another start of its peer may live: two round trips are enough for it to
+/// answer, and a busy home or a slow network takes its time. It ends with the next heartbeat.
+pub const RIVAL_TIME: Duration = Duration::from_secs(20);
+/// Starts remembered of a peer: two that take turns come back within seconds, also beside one that restarts in a loop.
+pub const STARTS_KEPT: usize = 64;

@@ -31,6 +31,7 @@ use crate::{
 };
 
 mod backup;
+mod clones;
 mod commands;
 mod connect;
 mod doctor;
@@ -50,6 +51,7 @@ mod sharing;
 mod status;
 mod views;
 
+pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
@@ -142,10 +144,10 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
             parts;
-        let Stores { replica, peers, registry, stored, restored } = stores;
+        let Stores { replica, peers, shut_out, registry, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
-        let peers = Peers::new(peers);
+        let peers = Peers::new(peers, shut_out);
         for row in peers.rows() {
             match PeerKey::from_spki(&row.spki) {
                 _ if row.denied => pins.deny(row.id),

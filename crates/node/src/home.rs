@@ -37,7 +37,7 @@ use crate::{
     config::Config,
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{Event, Loop, Me, Parts, Stores},
+    event_loop::{Event, Loop, Me, Parts, Stores, shut_out},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -251,7 +251,8 @@ fn recall(
         memos,
         ..Batch::default()
     };
-    Ok((Stores { replica, peers: stored.peers, registry, stored: head, restored }, first))
+    let shut_out = shut_out(&stored.memos);
+    Ok((Stores { replica, peers: stored.peers, shut_out, registry, stored: head, restored }, first))
 }
 
 /// Takes a new incarnation at the first start after a restore, and returns when the last one was.

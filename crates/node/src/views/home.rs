@@ -81,6 +81,12 @@ pub struct PeerView {
     pub last_sync: Option<Stamp>,
     /// Why the peer is not online, in words for people.
     pub reason: Option<String>,
+    /// Since when it is shut out, because two running homes have its key.
+    #[serde(default)]
+    pub cloned: Option<Stamp>,
+    /// When it came back from an earlier state, such as a restored backup, since this home has started.
+    #[serde(default)]
+    pub went_back: Option<Stamp>,
 }
 
 /// How a link stands.

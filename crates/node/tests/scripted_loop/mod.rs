@@ -67,6 +67,8 @@ pub(crate) fn peer(state: LinkState) -> PeerView {
         in_sync: online,
         last_sync: Some(NOW),
         reason: (!online).then(|| "no answer from 192.0.2.7:8765".into()),
+        cloned: None,
+        went_back: None,
     }
 }
 

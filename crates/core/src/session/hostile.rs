@@ -273,7 +273,7 @@ fn version_that_claims_to_have_seen_its_own_future_is_refused() {
     let (cause, unknown) = (Cause::Person, Box::default());
     let version = Version { dot, context, body, cause, deleted: false, timed: true, unknown };
     let (mut actors, mut out) = (Actors::default(), Encoder::new(Vec::new()));
-    encode_version(&version, clock, &mut actors, |_| false, &mut out);
+    encode_version(&version, clock, &mut actors, &mut out);
     assert!(decode_version(&mut Decoder::new(out.writer()), clock, &actors).is_err());
 }
 

@@ -29,6 +29,7 @@ mod faults;
 mod home;
 mod network;
 mod plan;
+mod settling;
 
 use checks::{Checked, Ledger};
 pub use dice::Dice;
@@ -110,6 +111,10 @@ impl World {
             self.time += 1 + self.dice.below(300) as u64;
             if !self.plan.skipped.contains(&step) {
                 self.act()?;
+                self.dice = Dice::new(self.plan.seed.rotate_left(30) ^ step as u64);
+                if self.plan.faults.contains(&Fault::Settling) && self.dice.chance(30) {
+                    self.settle_something()?;
+                }
             }
             self.dice = Dice::new(self.plan.seed.rotate_left(40) ^ step as u64);
             self.turn()?;
@@ -121,6 +126,7 @@ impl World {
     /// Lets the network do what it does between two happenings.
     fn turn(&mut self) -> Checked {
         self.come_up()?;
+        self.decide()?;
         self.pump()?;
         self.deliver()?;
         for at in 0..self.homes.len() {
@@ -159,6 +165,7 @@ impl World {
             self.time += 5;
             let before = self.report.frames;
             self.come_up()?;
+            self.decide()?;
             self.pump()?;
             let empty = |link: &Link| link.up && link.wires.iter().all(|wire| wire.frames.is_empty());
             if self.report.frames == before && self.links.values().all(empty) {

@@ -11,6 +11,7 @@ use crate::{
     epoch::{Cursor, Epochs},
     grant::Grants,
     hlc::Hlc,
+    policy::{JointPolicy, Policy},
     record,
     replica::{Options, Replica},
 };
@@ -23,6 +24,8 @@ pub(super) struct Disk {
     head: u64,
     rows: BTreeMap<EntityKey, (u64, Vec<u8>)>,
     grants: Grants,
+    policy: Policy,
+    joint_policy: Option<JointPolicy>,
     gone: Vec<(HomeId, EntityId, u64)>,
     epochs: Epochs,
     cursors: BTreeMap<HomeId, Cursor>,
@@ -36,6 +39,8 @@ impl Disk {
             head: 0,
             rows: BTreeMap::new(),
             grants: Grants::default(),
+            policy: Policy::default(),
+            joint_policy: None,
             gone: Vec::new(),
             epochs: Epochs::default(),
             cursors: BTreeMap::new(),
@@ -53,6 +58,8 @@ impl Disk {
         self.head = replica.table().head();
         self.actor = replica.actor();
         self.grants = replica.grants.clone();
+        self.policy = replica.policy().clone();
+        self.joint_policy = replica.joint_policy().cloned();
         self.epochs = replica.epochs.clone();
         self.cursors = replica.cursors.clone();
         let of = |peer| replica.gone(peer).map(move |(id, seq)| (peer, id.clone(), seq));
@@ -85,6 +92,11 @@ impl Disk {
         replica.grants = self.grants.clone();
         replica.epochs = self.epochs.clone();
         replica.cursors = self.cursors.clone();
+        if let Some(joint) = self.joint_policy.clone() {
+            replica.put_back_joint_policy(joint);
+        }
+        let effects = replica.set_policy(self.policy.clone());
+        assert_eq!(effects.len(), 1, "strategies are stored with their entities");
         replica
     }
 }

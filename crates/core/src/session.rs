@@ -26,6 +26,7 @@ use crate::{
     epoch::{Cursor, Resume},
     hlc::Hlc,
     intent::{Intent, Outcome},
+    policy::JointPolicy,
     replica::Replica,
     wire::{Ack, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
 };
@@ -54,6 +55,8 @@ pub struct Session {
     skew_ms: Option<i64>,
     /// Which policy of the joint space the peer knows from this session.
     policy: Option<Dot>,
+    /// A policy from the future, to be taken once its time has come.
+    early: Option<JointPolicy>,
 }
 
 /// What the peer said of itself.
@@ -102,6 +105,7 @@ impl Session {
             incoming: Incoming::new(replica.options().seed),
             skew_ms: None,
             policy: None,
+            early: None,
         }
     }
 
@@ -265,6 +269,17 @@ impl Session {
         }
     }
 
+    /// Takes the joint space's policy from the peer, or keeps it until its time has come.
+    fn take_policy(&mut self, replica: &mut Replica, policy: JointPolicy, now_ms: u64) -> Vec<Effect> {
+        match replica.adopt_joint_policy(&policy, now_ms) {
+            Ok(effects) => effects,
+            Err(_) => {
+                self.early = Some(policy);
+                vec![Effect::Report { peer: self.peer, incident: Incident::ClockSkew }]
+            }
+        }
+    }
+
     /// Asks for entities of the peer's space in full, a bounded number at a time.
     fn ask_for(&mut self, ids: Vec<String>, after: Option<u64>) {
         self.incoming.ask(&ids);
@@ -330,6 +345,10 @@ impl Session {
                     self.ask_for(incoming::held_after(replica, peer, 0), Some(0));
                     effects.push(Effect::Report { peer, incident: Incident::Diverged });
                 }
+                if let Some(early) = self.early.take() {
+                    effects.extend(self.take_policy(replica, early, now_ms));
+                    incoming::order(&mut effects);
+                }
                 return Ok(effects);
             }
             Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
@@ -352,10 +371,7 @@ impl Session {
             }
             Message::Policy(policy) if self.joint => {
                 self.policy = Some(policy.dot);
-                match replica.adopt_joint_policy(policy, now_ms) {
-                    Ok(effects) => return Ok(effects),
-                    Err(_) => return Ok(vec![Effect::Report { peer, incident: Incident::ClockSkew }]),
-                }
+                return Ok(self.take_policy(replica, policy, now_ms));
             }
             Message::Policy(_) => return Ok(vec![Effect::Report { peer, incident: Incident::Forbidden }]),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),

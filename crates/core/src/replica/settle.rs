@@ -49,9 +49,9 @@ impl Replica {
     /// # Errors
     ///
     /// Refuses a policy from the future.
-    pub fn adopt_joint_policy(&mut self, offered: JointPolicy, now_ms: u64) -> Result<Vec<Effect>, Skew> {
+    pub fn adopt_joint_policy(&mut self, offered: &JointPolicy, now_ms: u64) -> Result<Vec<Effect>, Skew> {
         self.clock.observe(offered.dot.hlc, now_ms)?;
-        Ok(self.take_joint_policy(offered))
+        Ok(self.take_joint_policy(offered.clone()))
     }
 
     /// Puts back the joint space's policy as it was stored.

@@ -3,11 +3,12 @@
 use super::{Replica, durability};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
-    defaults::{MAX_ACTORS, MAX_SIBLING_BYTES, MAX_SIBLINGS, MAX_SIBLINGS_OF_ONE},
+    defaults::{MAX_ACTORS, MAX_SIBLING_BYTES, MAX_SIBLINGS, MAX_SIBLINGS_OF_ONE, MAX_SKEW_MS},
     dot::Dot,
     effect::{Durability, Effect, Incident},
     grant::Right,
     hlc::{Hlc, Skew},
+    policy::Strategy,
     siblings::Siblings,
     table::{Class, Entity, Number},
     version::Version,
@@ -26,6 +27,8 @@ pub struct Offered {
     pub sent_at: u64,
     /// What this home may do with it.
     pub right: Option<Right>,
+    /// What settles its conflicts, where the sender owns it.
+    pub strategy: Strategy,
     /// Whether versions that the owner's offer lacks are void: the owner does not know them (any more).
     pub replace: bool,
 }
@@ -44,8 +47,7 @@ impl Replica {
         let number = self.table.find(offered.key.space, &offered.key.id);
         let (latest, lost) = self.check(peer, number, &offered)?;
         self.clock.observe(latest, now_ms)?;
-        let number =
-            number.unwrap_or_else(|| self.table.insert(Entity::new(offered.key.clone(), offered.class)));
+        let number = number.unwrap_or_else(|| self.insert(offered.key.clone(), offered.class));
         let mut durability = durability(offered.class);
         let mut effects = Vec::with_capacity(2);
         if lost {
@@ -54,9 +56,17 @@ impl Replica {
             durability = Durability::Now;
             effects.push(Effect::Report { peer, incident: Incident::Fork });
         }
-        if self.take_in(peer, number, offered) {
+        let joint = offered.key.space == Space::Joint;
+        let mut changed = self.take_in(peer, number, offered);
+        if joint {
+            // a member brings back what this home once said under a stamp that is refused everywhere
+            let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS)).max(self.clock.last());
+            changed |= self.rename_versions(number, |dot| dot.hlc > limit, false, now_ms);
+        }
+        if changed {
             self.table.touch(number);
             effects.insert(0, Effect::Changed(number));
+            effects.extend(self.conflict(number));
         }
         if !effects.is_empty() {
             effects.insert(0, Effect::Commit(durability));
@@ -92,8 +102,10 @@ impl Replica {
         let Some(entity) = self.table.get_mut(number) else { return false };
         let mut changed = false;
         if entity.key.space == Space::Home(peer) {
-            changed = (entity.right, entity.class) != (offered.right, offered.class);
-            (entity.right, entity.class, entity.sent_at) = (offered.right, offered.class, offered.sent_at);
+            let said = (offered.right, offered.class, offered.strategy);
+            changed = (entity.right, entity.class, entity.strategy) != said;
+            (entity.right, entity.class, entity.strategy) = said;
+            entity.sent_at = offered.sent_at;
             if offered.replace {
                 // own edits stay until the owner has answered them; all others the owner knows, or they are void
                 let void =
@@ -126,8 +138,12 @@ impl Replica {
         let (mut latest, mut lost) = (Hlc::default(), false);
         // what is covered here already covers nothing more
         let known = |dot: &Dot| entity.is_some_and(|entity| entity.siblings.has_seen(*dot));
+        // what this home said of the joint space while its clock was wrong it alone can say again
+        let own_past = |dot: &Dot| {
+            offered.key.space == Space::Joint && dot.actor.home == self.me.home && dot.actor != self.me
+        };
         for dot in said(&offered.versions).filter(|dot| !known(dot)) {
-            latest = latest.max(dot.hlc);
+            latest = if own_past(&dot) { latest } else { latest.max(dot.hlc) };
             lost |= self.shows_loss(dot)?;
         }
         // in its own space a peer hides what it likes, elsewhere not what is yet to come
@@ -248,7 +264,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        defaults::{MAX_ENTITY, MAX_SKEW_MS},
+        defaults::MAX_ENTITY,
         dot::{Actor, VersionVector},
         grant::Selector,
         replica::Options,
@@ -284,6 +300,7 @@ mod tests {
             class: Class::Document,
             versions,
             sent_at: 0,
+            strategy: Strategy::default(),
             right: Some(Right::Edit),
             replace: false,
         }

@@ -19,6 +19,7 @@ use crate::{
     dot::Dot,
     effect::{Durability, Effect},
     hlc::{Clock, Hlc},
+    policy::JointPolicy,
     table::Number,
     version::Version,
 };
@@ -42,6 +43,10 @@ impl Replica {
         (self.clock, self.stored) = (Clock::after(Hlc::at(now_ms)), Hlc::at(now_ms));
         let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
         let mut effects = vec![Effect::Commit(Durability::Now), Effect::Restamped];
+        if let Some(joint) = self.joint_policy.clone().filter(|joint| joint.dot.hlc > limit) {
+            self.joint_policy = Some(JointPolicy { dot: self.stamp(now_ms), ..joint });
+            effects.push(Effect::JointPolicy);
+        }
         effects.extend(self.say_again(|dot| dot.hlc > limit, true, now_ms));
         effects
     }
@@ -70,7 +75,8 @@ impl Replica {
         again.into_iter().map(Effect::Changed).collect()
     }
 
-    fn rename_versions(
+    /// The same for one entity; tells whether there was such a version.
+    pub(super) fn rename_versions(
         &mut self,
         number: Number,
         stale: impl Fn(Dot) -> bool,
@@ -138,7 +144,15 @@ mod tests {
         let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
         let versions: Siblings = [version].into_iter().collect();
         let (class, right) = (Class::Document, None);
-        let offered = Offered { key: key.clone(), class, versions, sent_at: 0, right, replace: false };
+        let offered = Offered {
+            key: key.clone(),
+            class,
+            versions,
+            sent_at: 0,
+            right,
+            strategy: Default::default(),
+            replace: false,
+        };
         villa.merge(flat, offered, NOW - 3 * HOUR).unwrap();
 
         villa.restamp(NOW - 3 * HOUR);

@@ -61,7 +61,9 @@ impl Replica {
         if joint {
             // a member brings back what this home once said under a stamp that is refused everywhere
             let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS)).max(self.clock.last());
-            changed |= self.rename_versions(number, |dot| dot.hlc > limit, false, now_ms);
+            let me = self.me.home;
+            let ours = |_: &Entity, version: &Version| version.dot.actor.home == me;
+            changed |= self.rename_versions(number, |dot| dot.hlc > limit, ours, now_ms);
         }
         if changed {
             self.table.touch(number);

@@ -82,6 +82,9 @@ pub const INTENT_TTL_MS: u64 = 30_000;
 /// The same for locks, alarms and garage doors: late is worse than never.
 pub const RISKY_INTENT_TTL_MS: u64 = 10_000;
 
+/// Bytes in which a home tells why it refused a command: two sentences.
+pub const EXPLANATION_BYTES: usize = 200;
+
 /// How many answers may wait for a slow peer before its link is left unread; at eight times as many the session ends.
 ///
 /// A chunk of refused entities makes a few thousand answers at most.

@@ -174,7 +174,7 @@ fn encode_item(item: &Said1, clock: Hlc, actors: &mut Actors, out: &mut Encoder<
         certain(out.u8(4).and_then(|out| out.u8(right)));
     }
     certain(out.u8(5).and_then(|out| out.array(item.versions.len() as u64)));
-    item.versions.iter().for_each(|version| encode_version(version, clock, actors, |_| false, out));
+    item.versions.iter().for_each(|version| encode_version(version, clock, actors, out));
     certain(out.u8(6).and_then(|out| out.bool(item.replace)));
 }
 
@@ -273,7 +273,7 @@ fn version_that_claims_to_have_seen_its_own_future_is_refused() {
     let (cause, unknown) = (Cause::Person, Box::default());
     let version = Version { dot, context, body, cause, deleted: false, timed: true, unknown };
     let (mut actors, mut out) = (Actors::default(), Encoder::new(Vec::new()));
-    encode_version(&version, clock, &mut actors, |_| false, &mut out);
+    encode_version(&version, clock, &mut actors, &mut out);
     assert!(decode_version(&mut Decoder::new(out.writer()), clock, &actors).is_err());
 }
 

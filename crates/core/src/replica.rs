@@ -13,7 +13,7 @@
 //! assert!(villa.find(&hall).is_some());
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
@@ -82,8 +82,8 @@ pub struct Replica {
     ruled: u64,
     /// How many incarnations this start has seen.
     births: u32,
-    /// The peers that have followed this home to where it stands, since it started.
-    proven: BTreeSet<HomeId>,
+    /// The peers that have followed this home since it started, each with the place that it has made durable.
+    proven: BTreeMap<HomeId, u64>,
 }
 
 impl Replica {
@@ -109,7 +109,7 @@ impl Replica {
             gone: BTreeMap::new(),
             ruled: head,
             births: 0,
-            proven: BTreeSet::new(),
+            proven: BTreeMap::new(),
         }
     }
 
@@ -172,6 +172,7 @@ impl Replica {
     pub fn forget(&mut self, peer: HomeId) -> Vec<Effect> {
         self.grants.forget(peer);
         self.gone.remove(&peer);
+        self.proven.remove(&peer);
         self.cursors.remove(&peer);
         let numbers: Vec<_> = self.table.in_space(Space::Home(peer)).map(|(number, _)| number).collect();
         let removed = numbers.into_iter().filter_map(|number| self.table.remove(number));
@@ -199,19 +200,26 @@ impl Replica {
         if let Some(cursor) = self.cursors.remove(&old) {
             self.cursors.insert(new, cursor);
         }
+        if let Some(seq) = self.proven.remove(&old) {
+            self.proven.insert(new, seq);
+        }
         if self.me.home == old {
             self.me = Actor::first(new);
+            effects.extend(self.carry_edits_over(old));
         }
         effects
     }
 
     /// Takes note that a peer has followed this home's log to a place that it really has.
-    pub fn prove(&mut self, peer: HomeId) {
-        self.proven.insert(peer);
+    pub fn prove(&mut self, peer: HomeId, seq: u64) {
+        self.proven.insert(peer, seq);
     }
 
-    /// Drops withdrawals that a peer has acknowledged up to a place in the log.
+    /// Takes note of what a peer has acknowledged, and drops withdrawals up to there.
     pub fn acknowledge(&mut self, peer: HomeId, seq: u64) {
+        if let Some(place) = self.proven.get_mut(&peer) {
+            *place = seq.min(self.table.head()).max(*place);
+        }
         if let Some(gone) = self.gone.get_mut(&peer) {
             gone.retain(|_, at| *at > seq);
         }
@@ -352,7 +360,7 @@ impl Replica {
     fn writer(&self, space: Space) -> Actor {
         let proven = match space {
             Space::Joint => !self.proven.is_empty(),
-            Space::Home(home) => home == self.me.home || self.proven.contains(&home),
+            Space::Home(home) => home == self.me.home || self.proven.contains_key(&home),
         };
         if proven || self.stored == Hlc::default() { self.me } else { self.stranger() }
     }

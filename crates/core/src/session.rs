@@ -305,8 +305,8 @@ impl Session {
         self.skew_ms = Some(hello.clock.ms() as i64 - now_ms as i64);
         let mut effects = replica.compare_clocks(hello.clock, now_ms);
         let mut resume = replica.epochs.resume(&hello.cursor, replica.table().head());
-        if let Resume::From(_) = resume {
-            replica.prove(self.peer);
+        if let Resume::From(seq) = resume {
+            replica.prove(self.peer, seq);
         } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {

@@ -312,18 +312,13 @@ impl World {
         let refused = effects.iter().any(|effect| {
             matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
         });
-        let renamed = effects.iter().any(|effect| {
-            matches!(effect, Effect::Restamped | Effect::Report { incident: Incident::Fork, .. })
-        });
         for effect in effects {
             match effect {
                 Effect::Changed(number) => {
                     let Some(running) = &self.homes[at].running else { continue };
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
-                    if renamed {
-                        self.ledger.restamped(at, entity);
-                    }
+                    self.ledger.said_again(at, running.replica.actor().home, entity);
                     let may_lose = self.may_lose(from, &key, refused);
                     self.note(|_| {
                         format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())

@@ -8,7 +8,7 @@ use std::{
 
 use super::World;
 use crate::{
-    EntityKey, Space,
+    EntityKey, HomeId, Space,
     dot::Dot,
     replica::Replica,
     siblings::Siblings,
@@ -67,10 +67,14 @@ impl Ledger {
         self.holds(home, &entity.key, &entity.siblings, false)
     }
 
-    /// Takes note of versions that a home has given new stamps in the place of its own from the future.
-    pub(super) fn restamped(&mut self, home: usize, entity: &Entity) {
-        let fresh = entity.siblings.iter().filter(|version| !self.seen.contains_key(&version.dot));
-        let fresh: Vec<_> = fresh.map(|version| version.dot).collect();
+    /// Takes note of versions that a home has given new dots of its own in the place of those that could not stay.
+    pub(super) fn said_again(&mut self, home: usize, me: HomeId, entity: &Entity) {
+        let dots = entity.siblings.iter().map(|version| version.dot);
+        let fresh = dots.filter(|dot| dot.actor.home == me && !self.seen.contains_key(dot));
+        let fresh: Vec<_> = fresh.collect();
+        if fresh.is_empty() {
+            return;
+        }
         let held = self.held[home].get(&entity.key).cloned().unwrap_or_default();
         let gone = held.into_iter().filter(|dot| entity.siblings.iter().all(|version| version.dot != *dot));
         let behind: HashSet<_> = gone.flat_map(|dot| self.behind(dot)).collect();

@@ -238,3 +238,23 @@ fn entity_of_which_nothing_is_said_yet_is_there_and_keeps_its_class() {
     villa.update(&hall, Class::Document, &Update::state("on"), Cause::Person, 3_000).expect("own entity");
     assert_eq!(villa.find(&hall).map(|entity| entity.class), Some(Class::Device));
 }
+
+#[test]
+fn edit_that_was_not_delivered_before_a_change_of_key_arrives_in_the_new_name() {
+    let (mut villa, mut flat) = pair();
+    let key = villa.replica.own("input_text.note".parse().unwrap());
+    edits(&mut villa, &key, "a", 0);
+    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
+    connect(&mut villa, &mut flat);
+    edits(&mut flat, &key, "b", 5);
+    let (old, new) = (flat.id(), HomeId([9; 32]));
+    flat.replica.rename(old, new);
+    villa.replica.rename(old, new);
+    connect(&mut villa, &mut flat);
+    assert_eq!(villa.sees(villa.id(), "input_text.note").as_deref(), Some(r#"="b""#));
+    assert_eq!(villa.reports, []);
+    let dots =
+        |home: &Home| home.replica.find(&key).unwrap().siblings.iter().map(|v| v.dot).collect::<Vec<_>>();
+    assert_eq!(dots(&villa), dots(&flat));
+    assert_eq!(dots(&villa).len(), 1);
+}

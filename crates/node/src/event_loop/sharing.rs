@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crosshome_core::{
     EntityId, HomeId, Space,
-    effect::{Durability, Effect},
     grant::{Grants, Right, Selector, Traits},
     risk::is_risky,
     table::Entity,
@@ -107,11 +106,8 @@ impl Loop {
         changes.extend(risky);
         let before = self.seen_by(homes);
         let kept = self.replica.grants.clone();
-        let mut seq = self.replica.table().head();
-        for change in &changes {
-            seq += 1;
-            change.apply_to(&mut self.replica.grants, seq);
-        }
+        let seq = self.replica.table().head() + 1;
+        changes.iter().for_each(|change| change.apply_to(&mut self.replica.grants, seq));
         let after = self.seen_by(homes);
         self.replica.grants = kept;
         let added: Vec<_> = after.difference(&before).cloned().collect();
@@ -133,17 +129,13 @@ impl Loop {
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        let peers = self.peers.ids();
-        for change in changes {
-            let (peer, selector) = (change.peer, change.selector.clone());
-            let effect = match change.to {
-                Rule::Right(right) => self.replica.grant(peer, selector, Some(right), &peers),
-                Rule::Exception => self.replica.grant(peer, selector, None, &peers),
-                Rule::Cleared => self.replica.revoke(peer, &selector, &peers),
-            };
-            self.effects.push(effect);
-        }
-        self.effects.push(Effect::Commit(Durability::Now));
+        let concerned =
+            |peer: &HomeId| changes.iter().any(|change| change.peer.is_none_or(|one| one == *peer));
+        let peers: Vec<_> = self.peers.ids().into_iter().filter(concerned).collect();
+        let effect = self.replica.change_rules(&peers, |rules, seq| {
+            changes.iter().for_each(|change| change.apply_to(rules, seq));
+        });
+        self.effects.push(effect);
         for (_, peer) in self.peers.paired_mut() {
             if let Some(link) = &mut peer.link {
                 link.session.regrant(&self.replica);

@@ -7,8 +7,8 @@ use crosshome_node::{
     config::{Config, Override, Sources},
     home::Home,
     node::{
-        EntityRef, News, Node, NodeError, Register, Report, Secret, Selection, ShareRequest, UnshareRequest,
-        Update,
+        EntityRef, News, Node, NodeError, Register, RegisterChange, Report, Secret, Selection, ShareRequest,
+        UnshareRequest, Update,
     },
     views::{Class, EntityView, Right, SharePlan},
 };
@@ -366,4 +366,25 @@ async fn pattern_does_not_share_a_lock_by_the_way() {
     assert_eq!((asked.applied, asked.risky), (false, vec!["lock.door".to_owned()]));
     assert!(villa.node().share(ShareRequest { yes: true, ..all }).await.expect("shared").applied);
     flat.sees("lock.door", Some("locked")).await;
+}
+
+#[tokio::test]
+async fn entity_that_nobody_registered_is_in_the_registry_all_the_same() {
+    let (villa, flat) = paired().await;
+    for entity in ["light.hall", "light.attic", "lock.door"] {
+        villa.set(entity, "on").await.expect("set");
+    }
+    villa.share("light.hall", "flat", Right::Read).await;
+    let all = villa.node().registry().await.expect("it answers");
+    let shared: Vec<_> = all.iter().map(|entity| (entity.entity_id.as_str(), entity.shared)).collect();
+    assert_eq!(shared, [("light.attic", false), ("light.hall", true), ("lock.door", false)]);
+
+    villa.share("light.*", "flat", Right::Read).await;
+    villa.unshare("light.attic", &[]).await;
+    let shared = async |id: &str| villa.node().registered(id.into()).await.expect("known").shared;
+    assert!(!shared("light.attic").await, "taken out of the pattern");
+    let all = RegisterChange { shared: Some(true), ..RegisterChange::default() };
+    villa.node().change_registered("light.attic".into(), all).await.expect("changed");
+    assert!(shared("light.attic").await);
+    flat.sees("light.attic", Some("on")).await;
 }

@@ -1,6 +1,10 @@
 //! Two homes in one process: found, paired, shared, steered, withdrawn.
 
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crosshome_core::{intent::Wish, update};
 use crosshome_node::{
@@ -13,6 +17,7 @@ use crosshome_node::{
     views::{Class, EntityView, Right, SharePlan},
 };
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
 
 struct House {
     home: Option<Home>,
@@ -109,15 +114,45 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// Returns two homes that have paired by a code.
 async fn paired() -> (House, House) {
     let (villa, flat) = (House::new("villa"), House::new("flat"));
-    let shown = villa.node().pair_show().await.expect("a code");
-    let paired = flat
-        .node()
-        .pair_accept(Secret::new(shown.code), Some(villa.address()))
-        .await
-        .expect("the code is right");
-    assert_eq!(paired.name, "villa");
-    eventually("both are online", async || online(&villa).await && online(&flat).await).await;
+    let address = villa.address();
+    pair(&villa, &flat, address).await;
     (villa, flat)
+}
+
+/// A way to a home that can be cut; what was on it is lost at once.
+struct Way {
+    address: String,
+    cut: tokio::sync::watch::Sender<u32>,
+}
+
+impl Way {
+    async fn to(address: String) -> Self {
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let own = format!("127.0.0.1:{}", door.local_addr().expect("bound").port());
+        let cut = tokio::sync::watch::Sender::new(0);
+        let cuts = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = door.accept().await {
+                let Ok(mut far) = TcpStream::connect(&address).await else { continue };
+                let mut cut = cuts.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address: own, cut }
+    }
+}
+
+async fn pair(villa: &House, flat: &House, address: String) {
+    let shown = villa.node().pair_show().await.expect("a code");
+    let paired =
+        flat.node().pair_accept(Secret::new(shown.code), Some(address)).await.expect("the code is right");
+    assert_eq!(paired.name, "villa");
+    eventually("both are online", async || online(villa).await && online(flat).await).await;
 }
 
 async fn online(house: &House) -> bool {
@@ -387,4 +422,19 @@ async fn entity_that_nobody_registered_is_in_the_registry_all_the_same() {
     villa.node().change_registered("light.attic".into(), all).await.expect("changed");
     assert!(shared("light.attic").await);
     flat.sees("light.attic", Some("on")).await;
+}
+
+#[tokio::test]
+async fn loose_cable_does_not_make_homes_wait_longer_and_longer() {
+    let (villa, flat) = (House::new("villa"), House::new("flat"));
+    let way = Way::to(villa.address()).await;
+    pair(&villa, &flat, way.address.clone()).await;
+    let begun = Instant::now();
+    for _ in 0..5 {
+        way.cut.send_modify(|cuts| *cuts += 1);
+        eventually("the cut is noticed", async || !online(&flat).await || !online(&villa).await).await;
+        eventually("both are back", async || online(&flat).await && online(&villa).await).await;
+    }
+    // With pauses that double it would be half a minute.
+    assert!(begun.elapsed() < Duration::from_secs(15), "all back after {:?}", begun.elapsed());
 }

@@ -293,6 +293,7 @@ async fn key_is_replaced_and_the_peer_follows() {
     villa.share("input_text.note", "flat", Right::Edit).await;
     flat.sees("input_text.note", Some("milk")).await;
     let before = villa.node().key_show().await.expect("shown").id;
+    let mut heard = flat.node().subscribe().expect("it runs");
     let after = villa.node().rotate_key().await.expect("rotated");
     assert_eq!(after.replaces.as_deref(), Some(&*before));
     eventually("the flat knows the new key", async || {
@@ -300,6 +301,17 @@ async fn key_is_replaced_and_the_peer_follows() {
     })
     .await;
     eventually("both are online again", async || online(&villa).await && online(&flat).await).await;
+    let gone = async {
+        loop {
+            match &heard.recv().await.expect("it runs").news {
+                News::PeerGone(home) => break home.id.clone(),
+                _ => continue,
+            }
+        }
+    };
+    let gone =
+        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("observers hear of the old id");
+    assert_eq!(gone, before);
     flat.set("villa/input_text.note", "bread").await.expect("edit is still granted");
     villa.sees("input_text.note", Some("bread")).await;
 }

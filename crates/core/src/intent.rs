@@ -6,7 +6,12 @@
 
 use std::fmt;
 
-use crate::{EntityId, defaults, dot::Dot, json::Json, pairing::is_hidden};
+use crate::{
+    EntityId, defaults,
+    dot::Dot,
+    json::{Json, Members},
+    pairing::is_hidden,
+};
 
 /// A command to the owner of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub enum Wish {
         /// The wanted state.
         state: Option<Json>,
         /// The wanted attributes.
-        attributes: Vec<(Box<str>, Json)>,
+        attributes: Members,
     },
     /// This service of Home Assistant, with its data as a JSON object.
     Call {

@@ -74,7 +74,7 @@ fn messages_are_the_published_ones() {
     let ids = vec!["light.hall".into(), "sensor.roof".into()];
     let set = Wish::Set {
         state: Some("\"on\"".parse().unwrap()),
-        attributes: vec![("brightness".into(), "7".parse().unwrap())],
+        attributes: r#"{"brightness":7}"#.parse().unwrap(),
     };
     let call = Wish::Call { service: "light.turn_on".into(), data: r#"{"brightness":7}"#.parse().unwrap() };
     let intent = |wish| Intent { id: dot(), entity: "light.hall".parse().unwrap(), wish, ttl_ms: 30_000 };

@@ -11,7 +11,7 @@ use crate::{
     dot::{Actor, Dot},
     hlc::Hlc,
     intent::{Explanation, Intent, Outcome, Status, Wish},
-    json::Json,
+    json::{Json, Members},
     policy::{JointPolicy, Policy, Rule},
 };
 
@@ -290,8 +290,8 @@ fn encode_intent(intent: &Intent, out: &mut Encoder<Vec<u8>>) {
                 certain(out.u8(3).and_then(|out| out.str(state.as_str())));
             }
             certain(out.u8(4).and_then(|out| out.map(attributes.len() as u64)));
-            for (name, value) in attributes {
-                certain(out.str(name).and_then(|out| out.str(value.as_str())));
+            for (name, value) in attributes.iter() {
+                certain(out.str(name).and_then(|out| out.str(value)));
             }
         }
         Wish::Call { service, data } => {
@@ -305,7 +305,7 @@ fn decode_intent(decoder: &mut Decoder<'_>) -> Result<Intent, FrameError> {
     let keys = length(decoder.map()?, 64)?;
     let (mut id, mut entity, mut ttl_ms, mut state, mut service, mut data) =
         (None, None, 0, None, None, None);
-    let mut attributes = Vec::new();
+    let mut attributes = Members::default();
     for _ in 0..keys {
         match decoder.u32()? {
             0 => id = Some(decode_dot(decoder)?),
@@ -326,9 +326,9 @@ fn decode_intent(decoder: &mut Decoder<'_>) -> Result<Intent, FrameError> {
     Ok(Intent { id, entity, wish, ttl_ms })
 }
 
-fn decode_attributes(decoder: &mut Decoder<'_>) -> Result<Vec<(Box<str>, Json)>, decode::Error> {
+fn decode_attributes(decoder: &mut Decoder<'_>) -> Result<Members, decode::Error> {
     let count = length(decoder.map()?, MAX_FIELDS)?;
-    (0..count).map(|_| Ok((decoder.str()?.into(), json(decoder)?))).collect()
+    (0..count).map(|_| Ok((decoder.str()?, json(decoder)?))).collect()
 }
 
 fn json(decoder: &mut Decoder<'_>) -> Result<Json, decode::Error> {

@@ -11,7 +11,7 @@ use crosshome_core::{
     grant::Right,
     groups::STATE,
     intent::{Explanation, Intent, Outcome, Status, Wish, ttl_ms},
-    json::{self, Json},
+    json::{self, Json, Members},
     session::target,
     table::Number,
     update::{Attributes, Update},
@@ -117,11 +117,9 @@ impl Loop {
         reply: Reply<EntityView>,
     ) {
         let attributes = match &update.attributes {
-            Attributes::Keep => Vec::new(),
+            Attributes::Keep => Members::default(),
             Attributes::Replace(all) => all.clone(),
-            Attributes::Patch(some) => {
-                some.iter().filter_map(|(n, v)| Some((n.clone(), v.clone()?))).collect()
-            }
+            Attributes::Patch(some) => some.iter().filter_map(|(n, v)| Some((n, v.clone()?))).collect(),
         };
         let wish = Wish::Set { state: update.state.clone(), attributes };
         match self.commandable(&key) {
@@ -270,12 +268,10 @@ impl Loop {
         let Some(entity) = self.replica.table().get(number) else { return };
         let (Some(view), key) = (entity.view(), &entity.key) else { return };
         let fields: Vec<_> = view.groups().flat_map(|group| group.fields()).collect();
-        let has = |name: &str, value: &Json| {
-            fields.iter().any(|(known, text)| *known == name && *text == value.as_str())
-        };
+        let has = |name: &str, value: &str| fields.contains(&(name, value));
         let fulfilled = |received: &mut Received| match &received.intent.wish {
             Wish::Set { state, attributes } if target(self.me.id, &received.intent) == *key => {
-                state.as_ref().is_none_or(|state| has(STATE, state))
+                state.as_ref().is_none_or(|state| has(STATE, state.as_str()))
                     && attributes.iter().all(|(name, value)| has(name, value))
             }
             _ => false,

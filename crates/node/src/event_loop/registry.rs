@@ -7,6 +7,7 @@ use crosshome_core::{
     effect::{Durability, Effect},
     grant::{Right, Selector, Traits},
     hlc::Hlc,
+    json::Members,
     table,
     update::{Attributes, Update},
     version::Cause,
@@ -136,7 +137,7 @@ impl Loop {
             Some(views::Class::Device) => table::Class::Device,
             None => super::entities::class_of(&key),
         };
-        let empty = Update { state: None, attributes: Attributes::Replace(Vec::new()) };
+        let empty = Update { state: None, attributes: Attributes::Replace(Members::default()) };
         self.write(&key, &empty, Cause::Person, Some(class))
     }
 
@@ -176,7 +177,7 @@ fn merge_metadata(row: &mut RegistryRow, metadata: &Map<String, Value>) -> Resul
         }
     }
     let text = Value::Object(all.clone()).to_string();
-    crosshome_core::json::members(&text).map_err(invalid)?;
+    text.parse::<Members>().map_err(invalid)?;
     if let Some(name) = all.get("name").and_then(Value::as_str) {
         row.name = name.into();
     }

@@ -67,6 +67,8 @@ pub(crate) fn peer(state: LinkState) -> PeerView {
         in_sync: online,
         last_sync: Some(NOW),
         reason: (!online).then(|| "no answer from 192.0.2.7:8765".into()),
+        cloned: None,
+        went_back: None,
     }
 }
 
@@ -262,6 +264,7 @@ fn status() -> Status {
         peers: vec![peer(LinkState::Online)],
         entities: EntityCounts { own: 3, shared: 1, received: 2 },
         conflicts_open: 1,
+        restored: None,
     }
 }
 

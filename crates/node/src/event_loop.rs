@@ -60,6 +60,7 @@ use pairing::{Desk, News as PairingNews};
 use peers::Peers;
 pub(crate) use registry::Registry;
 use rotation::Rotating;
+
 /// What happens to a home, other than requests of its callers.
 pub(crate) enum Event {
     /// Somebody with a proven key has come in by the listener.

@@ -200,7 +200,7 @@ async fn assemble(
         started,
     };
     tracing::info!(
-        home = %me.name, id = %id.short(), sync = ?sync_address, api = me.api.as_deref(),
+        home = %me.name, id = %id.short(), sync = sync_address.map(tracing::field::display), api = me.api.as_deref(),
         entities = stores.replica.table().iter().count(), took_ms = started.elapsed().as_millis() as u64, "started"
     );
     let committer = Committer::start(store);
@@ -287,10 +287,7 @@ fn listen(
     }
     let bind = SocketAddr::new(config.sync.bind, config.sync.port);
     if !config.sync.encryption.enabled {
-        Listener::check_plain(bind)?;
-        tracing::warn!(
-            "sync.encryption.enabled is false: there is no unencrypted protocol, so this home keeps to this machine"
-        );
+        Listener::check_plain(bind)?; // people are warned of it when the configuration is read
     }
     let (listener, arrivals) = Listener::open(bind, endpoint.clone())?;
     tokio::spawn(usher(arrivals, post.clone()));

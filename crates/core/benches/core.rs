@@ -55,7 +55,9 @@ fn home(siblings: u8) -> Replica {
 
 fn parsing(c: &mut Criterion) {
     assert_eq!(ATTRIBUTES.len(), 382);
-    c.bench_function("json/members of 382 bytes", |b| b.iter(|| black_box(ATTRIBUTES).parse::<Members>().unwrap()));
+    c.bench_function("json/members of 382 bytes", |b| {
+        b.iter(|| black_box(ATTRIBUTES).parse::<Members>().unwrap())
+    });
     c.bench_function("json/canonical text of 382 bytes", |b| {
         b.iter(|| black_box(ATTRIBUTES).parse::<Json>().unwrap())
     });

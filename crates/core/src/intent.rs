@@ -4,7 +4,11 @@
 //! sends an [`Intent`] and hears an [`Outcome`]. An intent names the call or the
 //! wanted values, and lives for seconds: late is worse than never.
 
-use crate::{EntityId, defaults, dot::Dot, json::{Json, Members}};
+use crate::{
+    EntityId, defaults,
+    dot::Dot,
+    json::{Json, Members},
+};
 
 /// A command to the owner of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,10 +27,10 @@ use crate::{
     hlc::{Clock, Hlc},
     risk::is_risky,
     seed::Seed,
+    siblings::Siblings,
     table::{Class, Entity, Number, Table},
     update::{Update, UpdateError},
     version::{Cause, Version},
-    view,
 };
 
 mod merge;
@@ -135,9 +135,10 @@ impl Replica {
         let number = self.writable(key)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
-        let base = siblings.map(view::shown).unwrap_or_default();
-        let known = siblings.is_some_and(|siblings| siblings.latest().is_some_and(|latest| !latest.deleted));
-        let body = match update.apply(key.id.domain(), &base, dot)? {
+        let (latest, nothing) = (siblings.and_then(Siblings::latest), Body::default());
+        let known = latest.is_some_and(|latest| !latest.deleted);
+        let base = latest.map_or(nothing.groups(dot), |latest| latest.body.groups(latest.dot));
+        let body = match update.apply(key.id.domain(), base, dot)? {
             Some(body) => body,
             None if known => return Ok(Vec::new()),
             None => Body::default(), // it is there now, even if nothing is said of it yet

@@ -63,11 +63,6 @@ impl View {
     }
 }
 
-/// Returns the groups shown of the siblings without building a view.
-pub fn shown(siblings: &Siblings) -> Vec<Group<'_>> {
-    siblings.latest().into_iter().flat_map(Version::groups).collect()
-}
-
 /// Merges the groups of all siblings and names those that are contested.
 fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
     let mut all: Vec<_> =
@@ -109,7 +104,7 @@ mod tests {
         let groups: Vec<_> = base.iter().flat_map(|version| version.groups()).collect();
         let mut context: VersionVector = base.iter().map(|version| version.dot).collect();
         context.remove(dot.actor);
-        let body = update.apply("light", &groups, dot).unwrap().expect("the update changes something");
+        let body = update.apply("light", groups, dot).unwrap().expect("the update changes something");
         Version {
             dot,
             context,

@@ -119,9 +119,7 @@ impl Loop {
         let attributes = match &update.attributes {
             Attributes::Keep => Members::default(),
             Attributes::Replace(all) => all.clone(),
-            Attributes::Patch(some) => {
-                some.iter().filter_map(|(n, v)| Some((n, v.clone()?))).collect()
-            }
+            Attributes::Patch(some) => some.iter().filter_map(|(n, v)| Some((n, v.clone()?))).collect(),
         };
         let wish = Wish::Set { state: update.state.clone(), attributes };
         match self.commandable(&key) {

@@ -181,12 +181,8 @@ impl Loop {
 pub(super) fn parsed(update: &node::Update) -> Result<Update, NodeError> {
     let value = |raw: &serde_json::value::RawValue| raw.get().parse().map_err(invalid);
     let state = update.state.as_deref().map(crosshome_core::json::Json::string);
-    let patch = || {
-        update
-            .patch
-            .iter()
-            .map(|(name, raw)| Ok((name.as_str(), raw.as_deref().map(value).transpose()?)))
-    };
+    let patch =
+        || update.patch.iter().map(|(name, raw)| Ok((name.as_str(), raw.as_deref().map(value).transpose()?)));
     let attributes = match &update.attributes {
         None if update.patch.is_empty() => Attributes::Keep,
         None => {

@@ -152,12 +152,11 @@ pub struct BodyBuilder {
 impl BodyBuilder {
     /// Returns an empty body of the version named `dot`, with room for so many bytes.
     pub fn new(dot: Dot, capacity: usize) -> Self {
-        Self::in_place(dot, Vec::with_capacity(capacity))
+        Self::behind(dot, Vec::with_capacity(capacity))
     }
 
-    /// Returns an empty body of the version named `dot` in the place of bytes no longer needed.
-    pub(crate) fn in_place(dot: Dot, mut out: Vec<u8>) -> Self {
-        out.clear();
+    /// Returns an empty body of the version named `dot` that is put behind other bytes.
+    pub(crate) fn behind(dot: Dot, out: Vec<u8>) -> Self {
         Self { dot, out: Encoder::new(out) }
     }
 
@@ -207,7 +206,7 @@ impl BodyBuilder {
         Body(self.into_bytes().into())
     }
 
-    /// Returns the bytes of the body.
+    /// Returns the bytes of the body, behind those that were there.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out.into_writer()
     }

@@ -26,7 +26,8 @@ use crate::{
     intent::{Intent, Outcome},
     replica::Replica,
     wire::{
-        Ack, BYE, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, is_tagged, open, tag,
+        Ack, BYE, Bodies, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, is_tagged,
+        open, tag,
     },
 };
 
@@ -55,6 +56,25 @@ pub struct Session {
     outgoing: Outgoing,
     incoming: Incoming,
     skew_ms: Option<i64>,
+}
+
+/// One round of offers, in which nothing changes: what is put together for one peer is there for the next.
+#[derive(Debug)]
+pub struct Round<'a> {
+    replica: &'a Replica,
+    bodies: Bodies,
+}
+
+impl<'a> Round<'a> {
+    /// Begins a round for one peer.
+    pub fn alone(replica: &'a Replica) -> Self {
+        Self { replica, bodies: Bodies::new(replica.options().seed, false) }
+    }
+
+    /// Begins a round for several peers.
+    pub fn shared(replica: &'a Replica) -> Self {
+        Self { replica, bodies: Bodies::new(replica.options().seed, true) }
+    }
 }
 
 /// What the peer said of itself.
@@ -119,6 +139,12 @@ impl Session {
 
     /// Returns the next frame to send, or nothing while there is nothing to say.
     pub fn offer(&mut self, replica: &Replica) -> Option<Vec<u8>> {
+        self.offer_in(&mut Round::alone(replica))
+    }
+
+    /// Returns the next frame to send, as one of several peers that hear the same.
+    pub fn offer_in(&mut self, round: &mut Round<'_>) -> Option<Vec<u8>> {
+        let replica = round.replica;
         // rules first: no offer may pass the place of a withdrawal that was not said
         self.regrant(replica);
         if let Some(message) = self.outgoing.next_message(self.greeted.is_some()) {
@@ -129,7 +155,7 @@ impl Session {
             });
         }
         self.greeted.as_ref()?;
-        let offer = self.outgoing.offer(replica, self.peer, self.joint)?;
+        let offer = self.outgoing.offer(round, self.peer, self.joint)?;
         Some(self.sealed(offer))
     }
 

@@ -343,7 +343,7 @@ proptest! {
                 has > 99 && known.iter().any(|k| k.key() == group.key() && k.dot == group.dot && k.same_values(group))
             };
             let (mut actors, mut out) = (Actors::default(), minicbor::Encoder::new(Vec::new()));
-            encode_version_without(version, left_out, (Hlc::at(5), &mut actors), &mut Vec::new(), &mut out);
+            encode_version_without(version, left_out, (Hlc::at(5), &mut actors), &mut out);
             let bytes = out.into_writer();
             let draft = decode_version(&mut minicbor::Decoder::new(&bytes), Hlc::at(5), &actors).unwrap();
             let complete = draft.complete(std::slice::from_ref(base));

@@ -23,12 +23,15 @@ impl Known {
     }
 }
 
+/// Where a body stands, and the check of what was left out.
+type Made = (Range<usize>, Option<u32>);
+
 /// Bodies that were put together while nothing changed.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     bytes: Vec<u8>,
-    /// Where bodies stand, by entity, version and mark, with the check of what was left out.
-    places: HashMap<(Number, Hlc, Hlc), (Range<usize>, Option<u32>), Seed>,
+    /// What was made, by entity, version and mark.
+    places: HashMap<(Number, Hlc, Hlc), Made, Seed>,
     kept: bool,
 }
 

@@ -72,7 +72,7 @@ impl Body {
     }
 
     /// Returns the groups, sorted by key; `version` is the dot of the version that this body belongs to.
-    pub fn groups(&self, version: Dot) -> impl Iterator<Item = Group<'_>> {
+    pub fn groups(&self, version: Dot) -> impl Iterator<Item = Group<'_>> + Clone {
         let mut decoder = Decoder::new(&self.0);
         std::iter::from_fn(move || {
             (decoder.position() < self.0.len())
@@ -117,7 +117,14 @@ impl<'a> Group<'a> {
 
     /// Tells whether both groups hold the same values.
     pub fn same_values(&self, other: &Group<'_>) -> bool {
-        self.fields == other.fields || self.fields().eq(other.fields())
+        self.has_values(other.fields)
+    }
+
+    /// Tells whether the values are those that these fields of the same group hold.
+    fn has_values(&self, other: &[u8]) -> bool {
+        let decoded =
+            || fields(self.key(), other).map(|field| field.expect("a body is checked when it is made"));
+        self.fields == other || self.fields().eq(decoded())
     }
 
     fn decode(decoder: &mut Decoder<'a>, version: Dot) -> Result<Self, decode::Error> {
@@ -145,12 +152,11 @@ pub struct BodyBuilder {
 impl BodyBuilder {
     /// Returns an empty body of the version named `dot`, with room for so many bytes.
     pub fn new(dot: Dot, capacity: usize) -> Self {
-        Self::in_place(dot, Vec::with_capacity(capacity))
+        Self::behind(dot, Vec::with_capacity(capacity))
     }
 
-    /// Returns an empty body of the version named `dot` in the place of bytes no longer needed.
-    pub(crate) fn in_place(dot: Dot, mut out: Vec<u8>) -> Self {
-        out.clear();
+    /// Returns an empty body of the version named `dot` that is put behind other bytes.
+    pub(crate) fn behind(dot: Dot, out: Vec<u8>) -> Self {
         Self { dot, out: Encoder::new(out) }
     }
 
@@ -171,10 +177,10 @@ impl BodyBuilder {
         let (key, head) = (fields.first().map_or("", |field| field.group), self.out.writer().len());
         self.out.writer_mut().push(PARTS);
         certain(self.out.str(key));
+        let start = self.out.writer().len();
         self.encode_fields(key, fields);
-        let written = &self.out.writer()[head..];
-        let next = Group::decode(&mut Decoder::new(written), self.dot).expect("it has just been written");
-        let Some(known) = known.filter(|known| known.same_values(&next)) else { return false };
+        let written = &self.out.writer()[start..];
+        let Some(known) = known.filter(|known| known.has_values(written)) else { return false };
         if known.dot != self.dot {
             self.out.writer_mut()[head] = PARTS_AND_DOT;
             encode_dot(&mut self.out, known.dot, self.dot);
@@ -200,7 +206,7 @@ impl BodyBuilder {
         Body(self.into_bytes().into())
     }
 
-    /// Returns the bytes of the body.
+    /// Returns the bytes of the body, behind those that were there.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out.into_writer()
     }

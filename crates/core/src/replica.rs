@@ -31,6 +31,7 @@ use crate::{
     table::{Class, Entity, Number, Table},
     update::{Update, UpdateError},
     version::{Cause, Version},
+    view::Shown,
 };
 
 mod merge;
@@ -141,10 +142,10 @@ impl Replica {
         let number = self.writable(key)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let entity = number.and_then(|number| self.table.get(number));
-        let base = said_anew(self.base(entity, cause)?, dot);
+        let base = self.base(entity, cause, dot)?;
         let known =
             entity.is_some_and(|entity| entity.siblings.latest().is_some_and(|latest| !latest.deleted));
-        let body = match update.apply(key.id.domain(), &base, dot)? {
+        let body = match update.apply(key.id.domain(), said_anew(base.groups(), dot), dot)? {
             Some(body) => body,
             None if known => return Ok(Vec::new()),
             None => Body::default(), // it is there now, even if nothing is said of it yet
@@ -160,8 +161,8 @@ impl Replica {
     /// Refuses an entity that nobody has or this home may not write.
     pub fn delete(&mut self, key: &EntityKey, cause: Cause, now_ms: u64) -> Result<Vec<Effect>, WriteError> {
         let number = self.writable(key)?.ok_or(WriteError::NotFound)?;
-        self.base(self.table.get(number), cause)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
+        self.base(self.table.get(number), cause, dot)?;
         let mut effects = self.write(number, None, dot, cause, now_ms);
         // no report of a device brings a deletion back after a crash
         effects[0] = Effect::Commit(Durability::Now);
@@ -329,20 +330,22 @@ impl Replica {
         effects
     }
 
-    /// Returns the groups that an update of this home starts from.
+    /// Returns what an update of this home starts from.
     ///
     /// While people have to choose, nobody writes by the way. The house reports on from its own version.
-    fn base<'a>(&self, entity: Option<&'a Entity>, cause: Cause) -> Result<Vec<Group<'a>>, WriteError> {
-        let Some(entity) = entity else { return Ok(Vec::new()) };
+    fn base<'a>(&self, entity: Option<&'a Entity>, cause: Cause, dot: Dot) -> Result<Shown<'a>, WriteError> {
+        let Some(entity) = entity else { return Ok(Shown::nothing(dot)) };
+        let shown = || entity.shown().unwrap_or_else(|| Shown::nothing(dot));
         if !entity.is_open() {
-            return Ok(entity.shown());
+            return Ok(shown());
         }
-        let mine = entity.siblings.iter().filter(|version| version.dot.actor.home == self.me.home);
-        match mine.max_by_key(|version| version.rank()) {
-            Some(own) if cause == Cause::Device => Ok(own.groups().collect()),
-            None if cause == Cause::Device => Ok(entity.shown()),
-            _ if entity.strategy == Strategy::UserChoice => Err(WriteError::ConflictOpen),
-            _ => Ok(entity.shown()),
+        if cause == Cause::Device {
+            let mine = entity.siblings.iter().filter(|version| version.dot.actor.home == self.me.home);
+            return Ok(mine.max_by_key(|version| version.rank()).map_or_else(shown, Shown::version));
+        }
+        match entity.strategy {
+            Strategy::UserChoice => Err(WriteError::ConflictOpen),
+            _ => Ok(shown()),
         }
     }
 
@@ -395,9 +398,11 @@ fn horizon(dot: Dot) -> Hlc {
 }
 
 /// Gives groups with stamps from the future the dot of the version that says them anew: others would refuse them.
-fn said_anew(mut groups: Vec<Group<'_>>, dot: Dot) -> Vec<Group<'_>> {
-    groups.iter_mut().filter(|group| group.dot.hlc > horizon(dot)).for_each(|group| group.dot = dot);
-    groups
+fn said_anew<'a>(
+    groups: impl Iterator<Item = Group<'a>> + Clone,
+    dot: Dot,
+) -> impl Iterator<Item = Group<'a>> + Clone {
+    groups.map(move |group| if group.dot.hlc > horizon(dot) { group.moved_to(dot) } else { group })
 }
 
 fn durability(class: Class) -> Durability {

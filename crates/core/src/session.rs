@@ -28,7 +28,7 @@ use crate::{
     intent::{Intent, Outcome},
     policy::JointPolicy,
     replica::Replica,
-    wire::{Ack, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
+    wire::{Ack, Bodies, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
 };
 
 #[cfg(test)]
@@ -57,6 +57,25 @@ pub struct Session {
     policy: Option<Dot>,
     /// A policy from the future, to be taken once its time has come.
     early: Option<JointPolicy>,
+}
+
+/// One round of offers, in which nothing changes: what is put together for one peer is there for the next.
+#[derive(Debug)]
+pub struct Round<'a> {
+    replica: &'a Replica,
+    bodies: Bodies,
+}
+
+impl<'a> Round<'a> {
+    /// Begins a round for one peer.
+    pub fn alone(replica: &'a Replica) -> Self {
+        Self { replica, bodies: Bodies::new(replica.options().seed, false) }
+    }
+
+    /// Begins a round for several peers.
+    pub fn shared(replica: &'a Replica) -> Self {
+        Self { replica, bodies: Bodies::new(replica.options().seed, true) }
+    }
 }
 
 /// What the peer said of itself.
@@ -117,6 +136,12 @@ impl Session {
 
     /// Returns the next frame to send, or nothing while there is nothing to say.
     pub fn offer(&mut self, replica: &Replica) -> Option<Vec<u8>> {
+        self.offer_in(&mut Round::alone(replica))
+    }
+
+    /// Returns the next frame to send, as one of several peers that hear the same.
+    pub fn offer_in(&mut self, round: &mut Round<'_>) -> Option<Vec<u8>> {
+        let replica = round.replica;
         // rules first: no offer may pass the place of a withdrawal that was not said
         self.regrant(replica);
         self.say_policy(replica);
@@ -124,7 +149,7 @@ impl Session {
             return Some(message.encode());
         }
         self.greeted.as_ref()?;
-        self.outgoing.offer(replica, self.peer, self.joint)
+        self.outgoing.offer(round, self.peer, self.joint)
     }
 
     /// Takes in a frame from the peer.

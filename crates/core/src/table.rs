@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     EntityId, EntityKey, Space,
-    body::Group,
     conflict::Conflict,
     dot::VersionVector,
     grant::Right,
     policy::Strategy,
     seed::Seed,
     siblings::Siblings,
-    view::{self, View},
+    view::{self, Shown, View},
 };
 
 /// A short name of an entity inside one home, for its lifetime.
@@ -72,9 +71,9 @@ impl Entity {
         View::of(&self.siblings, self.strategy).filter(|view| !view.deleted)
     }
 
-    /// Returns the shown groups.
-    pub fn shown(&self) -> Vec<Group<'_>> {
-        view::shown(&self.siblings, self.strategy)
+    /// Returns what is shown of it without building a view, deletions included.
+    pub fn shown(&self) -> Option<Shown<'_>> {
+        Shown::of(&self.siblings, self.strategy)
     }
 
     /// Tells whether a decision is awaited between its versions.

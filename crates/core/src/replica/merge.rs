@@ -299,7 +299,7 @@ mod tests {
     }
 
     fn version(dot: Dot, context: &[Dot], state: &str) -> Version {
-        let body = Update::state(state).apply("light", &[], dot).unwrap().unwrap();
+        let body = Update::state(state).apply("light", [], dot).unwrap().unwrap();
         let (context, cause): (VersionVector, _) = (context.iter().copied().collect(), Cause::Person);
         Version { dot, context, body, cause, deleted: false, timed: true, unknown: Box::default() }
     }

@@ -73,7 +73,7 @@ fn any_version() -> impl Strategy<Value = Version> {
     let context = prop::collection::vec(any_dot(), 0..5);
     (any_dot(), context, any_dot(), "[a-z]{1,3}", any::<bool>(), any::<bool>()).prop_map(
         |(dot, context, old, state, deleted, timed)| {
-            let body = Update::state(&state).apply("light", &[], old).unwrap().unwrap();
+            let body = Update::state(&state).apply("light", [], old).unwrap().unwrap();
             let body = Body::of(dot, body.groups(old));
             let others = context.into_iter().filter(|seen| seen.actor != dot.actor);
             let (context, cause): (VersionVector, _) = (others.collect(), Cause::Person);

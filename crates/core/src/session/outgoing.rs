@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
-use super::made_by;
+use super::{Round, made_by};
 use crate::{
     HomeId, Space,
-    body::Group,
     defaults::{RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     dot::Actor,
@@ -17,7 +16,7 @@ use crate::{
     replica::Replica,
     seed::Seed,
     table::{Class, Entity, Number},
-    wire::{Actors, Forked, Gone, Heading, Message, OfferBuilder, Reason, Refused, Want, Why},
+    wire::{Actors, Forked, Gone, Heading, Known, Message, OfferBuilder, Reason, Refused, Want, Why},
 };
 
 /// What goes to the peer.
@@ -222,7 +221,8 @@ impl Outgoing {
     }
 
     /// Returns the next offer: first what is new, then what is due, as much as a chunk holds.
-    pub(super) fn offer(&mut self, replica: &Replica, peer: HomeId, joint: bool) -> Option<Vec<u8>> {
+    pub(super) fn offer(&mut self, round: &mut Round<'_>, peer: HomeId, joint: bool) -> Option<Vec<u8>> {
+        let replica = round.replica;
         if self.closed || (self.ended && self.caught_up(replica)) {
             return None;
         }
@@ -236,7 +236,7 @@ impl Outgoing {
             if out.len() >= chunk {
                 break;
             }
-            self.push(replica, (peer, joint), number, entity, false, &mut out);
+            self.push(round, (peer, joint), number, entity, false, &mut out);
             self.position = entity.seq;
         }
         if out.len() < chunk {
@@ -253,7 +253,7 @@ impl Outgoing {
                     sent.seq >= entity.seq.max(due.rank) && sent.generation == entity.generation
                 });
             if !fresh {
-                self.push(replica, (peer, joint), due.number, entity, due.full, &mut out);
+                self.push(round, (peer, joint), due.number, entity, due.full, &mut out);
             }
         }
         let end = self.caught_up(replica);
@@ -346,13 +346,14 @@ impl Outgoing {
 
     fn push(
         &mut self,
-        replica: &Replica,
+        round: &mut Round<'_>,
         (peer, joint): (HomeId, bool),
         number: Number,
         entity: &Entity,
         full: bool,
         out: &mut OfferBuilder,
     ) {
+        let replica = round.replica;
         let Some(seen) = visible(replica, peer, joint, entity) else { return };
         let place = self.sent.entry(number);
         let known = match &place {
@@ -361,15 +362,12 @@ impl Outgoing {
         };
         let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
         let mark = known.map_or(before, |sent| sent.mark.max(before));
-        let me = replica.actor();
-        let has = |group: &Group<'_>| {
-            !full && ((group.dot.actor == me && group.dot.hlc <= mark) || made_by(group.dot, peer))
-        };
+        let has = Known { me: replica.actor(), mark: (!full).then_some(mark), peer };
         let right = seen.right.filter(|_| known.is_none_or(|sent| sent.right != seen.right));
         let told = known.map_or(Strategy::default(), |sent| sent.strategy);
         let strategy = (seen.right.is_some() && entity.strategy != told).then_some(entity.strategy);
         let heading = Heading { name: known.is_none(), right, strategy, replace: full };
-        out.push(number, entity, heading, (me.home, peer), &mut self.actors, has);
+        out.push(number, entity, heading, &has, &mut round.bodies, &mut self.actors);
         let mark = replica.clock().last();
         let sent = Sent {
             generation: entity.generation,

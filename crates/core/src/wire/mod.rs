@@ -12,6 +12,7 @@
 //! ```
 
 mod actors;
+mod bodies;
 mod hello;
 mod message;
 mod offer;
@@ -19,6 +20,7 @@ mod scalars;
 mod version;
 
 pub use actors::Actors;
+pub(crate) use bodies::{Bodies, Known};
 pub use hello::{Hello, PROTO};
 pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Refused, Want, Why};
 pub(crate) use message::{OFFER, open};

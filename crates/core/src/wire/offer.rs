@@ -10,13 +10,13 @@
 use minicbor::{Decoder, Encoder, decode};
 
 use super::{
-    Actors, FrameError,
+    Actors, Bodies, FrameError, Known,
     message::{OFFER, open},
-    version::{Draft, decode_version, encode_version_without, length},
+    version::{Draft, decode_version, encode, length},
 };
 use crate::{
     EntityId, HomeId, Space,
-    body::{Group, certain},
+    body::certain,
     defaults::MAX_SIBLINGS,
     grant::Right,
     hlc::Hlc,
@@ -167,8 +167,6 @@ pub struct OfferBuilder {
     items: Encoder<Vec<u8>>,
     count: u64,
     place: u64,
-    /// Room for the groups of one version.
-    scratch: Vec<u8>,
 }
 
 impl OfferBuilder {
@@ -177,22 +175,22 @@ impl OfferBuilder {
         if actors.is_crowded() {
             actors.renew();
         }
-        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0, place: 0, scratch: Vec::new() }
+        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0, place: 0 }
     }
 
-    /// Adds an entity without the groups for which `has` is true.
+    /// Adds an entity without the groups that the receiver has.
     pub(crate) fn push(
         &mut self,
         number: u32,
         entity: &Entity,
         heading: Heading,
-        (me, receiver): (HomeId, HomeId),
+        known: &Known,
+        bodies: &mut Bodies,
         actors: &mut Actors,
-        has: impl Fn(&Group<'_>) -> bool,
     ) {
         let space = match entity.key.space {
-            Space::Home(home) if home == me => 0,
-            Space::Home(home) if home == receiver => 1,
+            Space::Home(home) if home == known.me.home => 0,
+            Space::Home(home) if home == known.peer => 1,
             _ => 2,
         };
         let named = if heading.name {
@@ -218,7 +216,8 @@ impl OfferBuilder {
         }
         certain(out.u8(5).and_then(|out| out.array(entity.siblings.len() as u64)));
         for version in entity.siblings.iter() {
-            encode_version_without(version, &has, (self.clock, actors), &mut self.scratch, out);
+            let (body, rest) = bodies.lacked(number, version, known);
+            encode(version, body, rest, (self.clock, actors), out);
         }
         if heading.replace {
             certain(out.u8(6).and_then(|out| out.bool(true)));

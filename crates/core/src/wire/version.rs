@@ -105,22 +105,29 @@ pub fn encode_version(version: &Version, clock: Hlc, actors: &mut Actors, out: &
     encode(version, version.body.as_bytes(), None, (clock, actors), out);
 }
 
-/// Encodes a version without the groups for which `has` is true, in the room that `scratch` has.
+/// Encodes a version without the groups for which `has` is true.
 pub fn encode_version_without(
     version: &Version,
     has: impl Fn(&Group<'_>) -> bool,
     (clock, actors): (Hlc, &mut Actors),
-    scratch: &mut Vec<u8>,
     out: &mut Encoder<Vec<u8>>,
 ) {
-    let mut body = BodyBuilder::in_place(version.dot, std::mem::take(scratch));
-    let mut rest = Rest::default();
-    version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
-    *scratch = body.into_bytes();
-    encode(version, scratch, rest.check(), (clock, actors), out);
+    let mut body = Vec::new();
+    let rest = strip(version, has, &mut body);
+    encode(version, &body, rest, (clock, actors), out);
 }
 
-fn encode(
+/// Appends the groups for which `has` is false, and returns the check of the others.
+pub(super) fn strip(version: &Version, has: impl Fn(&Group<'_>) -> bool, out: &mut Vec<u8>) -> Option<u32> {
+    let mut body = BodyBuilder::behind(version.dot, std::mem::take(out));
+    let mut rest = Rest::default();
+    version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
+    *out = body.into_bytes();
+    rest.check()
+}
+
+/// Encodes a version with these groups, and the check of those left out.
+pub(super) fn encode(
     version: &Version,
     body: &[u8],
     rest: Option<u32>,

@@ -11,7 +11,7 @@ use crosshome_core::{
     effect::{Effect, Incident},
     epoch::Cursor,
     pairing::Method,
-    session::{Introduction, Session, SessionError},
+    session::{Introduction, Round, Session, SessionError},
     wire::Reason,
 };
 
@@ -153,10 +153,12 @@ impl Loop {
 
     /// Fills every link that has room with what its session has to say.
     pub(super) fn pump(&mut self) {
+        let links = self.peers.paired().filter(|(_, peer)| peer.link.is_some()).count();
+        let mut round = if links > 1 { Round::shared(&self.replica) } else { Round::alone(&self.replica) };
         let mut lost = Vec::new();
         for (id, peer) in self.peers.paired_mut() {
             let Some(link) = &mut peer.link else { continue };
-            if link.pump(&self.replica).is_err() {
+            if link.pump(&mut round).is_err() {
                 lost.push((id, link.number));
             }
         }

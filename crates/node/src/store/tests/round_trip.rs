@@ -53,7 +53,7 @@ fn version() -> impl Strategy<Value = Version> {
         let mut context: VersionVector = seen.into_iter().collect();
         context.remove(dot.actor);
         let update = Update::replace(state, r#"{"brightness":1}"#).expect("well formed");
-        let body = update.apply("light", &[], dot).expect("well formed").expect("it is new");
+        let body = update.apply("light", [], dot).expect("well formed").expect("it is new");
         Version { dot, context, body, cause: Cause::Person, deleted: false, timed, unknown: Box::default() }
     })
 }

@@ -80,6 +80,8 @@ pub enum Incident {
     Quota,
     /// The peer has seen a future of this home that this home has lost: a backup was restored, or a crash cost the end.
     Fork,
+    /// The peer has lost changes that this home has seen: what it does not have any more is repaired here.
+    WentBack,
     /// Both sides held different things while they thought they agreed; repaired.
     Diverged,
 }

@@ -22,7 +22,7 @@ use crate::{
     EntityKey, HomeId, Space,
     defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
-    effect::{Durability, Effect, Incident},
+    effect::{Effect, Incident},
     epoch::{Cursor, Resume},
     hlc::Hlc,
     intent::{Intent, Outcome},
@@ -61,6 +61,8 @@ pub struct Session {
 pub struct Greeting {
     /// The protocol version that both speak.
     pub proto: u16,
+    /// The epoch of its log: random per start.
+    pub epoch: u64,
     /// Its name for itself.
     pub name: String,
 }
@@ -293,8 +295,7 @@ impl Session {
         } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
-                replica.reincarnate();
-                effects.push(Effect::Commit(Durability::Now));
+                effects.extend(replica.reincarnate(now_ms));
             }
             incoming::order(&mut effects);
         }
@@ -304,7 +305,7 @@ impl Session {
         }
         self.outgoing.resume(replica, self.peer, self.joint, &hello.cursor, resume);
         self.incoming.open(&hello, replica, self.peer, self.joint);
-        self.greeted = Some(Greeting { proto, name: hello.name });
+        self.greeted = Some(Greeting { proto, epoch: hello.epoch, name: hello.name });
         Ok(effects)
     }
 
@@ -343,7 +344,12 @@ impl Session {
             Message::Outcome(outcome) => return Ok(vec![Effect::Settled { peer, outcome }]),
             Message::Rotation(statement) => return Ok(vec![Effect::Rotated { peer, statement }]),
             Message::Gone(gone) => return self.incoming.withdraw(replica, peer, &gone),
-            Message::Forked(fork) => self.ask_for(incoming::held_after(replica, peer, fork.seq), None),
+            Message::Forked(fork) => {
+                self.ask_for(incoming::held_after(replica, peer, fork.seq), None);
+                // from the very beginning: a pairing that the peer had forgotten
+                let went_back = Effect::Report { peer, incident: Incident::WentBack };
+                return Ok((fork.seq > 0).then_some(went_back).into_iter().collect());
+            }
             Message::Policy(policy) if self.joint => {
                 self.policy = Some(policy.dot);
                 match replica.adopt_joint_policy(policy, now_ms) {

@@ -27,8 +27,11 @@ use crate::{
     identity::PeerKey,
     node::{Inbox, NodeError, Request},
     store::Committer,
+    views::Restored,
 };
 
+mod backup;
+mod clones;
 mod commands;
 mod connect;
 mod doctor;
@@ -48,6 +51,7 @@ mod sharing;
 mod status;
 mod views;
 
+pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
@@ -108,6 +112,8 @@ pub(crate) struct Loop {
     discovery: Option<Arc<Discovery>>,
     listener: Option<Arc<Listener>>,
     rotating: Option<Rotating>,
+    /// When this home was last restored from a backup.
+    restored: Option<Restored>,
     inbox: Inbox,
     events: mpsc::Receiver<Event>,
     post: mpsc::Sender<Event>,
@@ -138,10 +144,10 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
             parts;
-        let Stores { replica, peers, registry, stored } = stores;
+        let Stores { replica, peers, shut_out, registry, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
-        let peers = Peers::new(peers);
+        let peers = Peers::new(peers, shut_out);
         for row in peers.rows() {
             match PeerKey::from_spki(&row.spki) {
                 _ if row.denied => pins.deny(row.id),
@@ -166,6 +172,7 @@ impl Loop {
             discovery,
             listener,
             rotating: None,
+            restored,
             inbox,
             events,
             post,

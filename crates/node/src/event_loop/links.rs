@@ -37,6 +37,9 @@ impl Loop {
             self.desk.shared_key().filter(|_| by_key).and_then(|key| proofs(key, &secured, dialed.is_some()));
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
+        if peer.cloned.is_some() {
+            return self.turn_away(id, secured, dialed.is_some());
+        }
         if let Some(old) = &peer.link {
             // Of two links made at once the lesser id's stays; whoever comes later has lost the earlier one.
             let kept = if me < id { old.dialed } else { !old.dialed };
@@ -52,7 +55,10 @@ impl Loop {
         }
         peer.address = dialed.clone().or(peer.address.take());
         let per_s = self.me.config.sync.max_updates_per_s;
-        peer.link = Some(Link::new(number, (id, session), secured, dialed.is_some(), per_s, &self.post));
+        let link = Link::new(number, (id, session), secured, dialed.is_some(), per_s, &self.post);
+        if let Some(old) = peer.link.replace(link) {
+            peer.keep_as_rival(old);
+        }
         tracing::debug!(peer = %id.short(), dialed = dialed.is_some(), "link up");
     }
 
@@ -61,7 +67,7 @@ impl Loop {
         let now = now_ms();
         let Some(link) = self.peers.get_mut(id).and_then(|peer| peer.link.as_mut()) else { return };
         if link.number != number {
-            return;
+            return self.hear_rival(id, number, frames);
         }
         link.heard = Instant::now();
         let was_online = link.session.greeting().is_some();
@@ -75,11 +81,16 @@ impl Loop {
                 }
             }
         }
+        let answered = self.effects[before..].iter().any(|effect| link.is_answer(effect));
         let changed = self.effects[before..].iter().filter(|effect| matches!(effect, Effect::Changed(_)));
         link.count(changed.count() as u32);
         link.wait_if_congested();
         if !was_online && link.session.greeting().is_some() {
             self.came_online(id);
+            self.meet_start(id);
+        }
+        if answered {
+            self.start_answered(id);
         }
         if let Some(error) = failed {
             self.end_link(id, number, &error);
@@ -90,7 +101,7 @@ impl Loop {
     pub(super) fn link_down(&mut self, id: HomeId, number: u64, reason: String) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         if peer.link.as_ref().is_none_or(|link| link.number != number) {
-            return;
+            return self.rival_lost(id, number);
         }
         let was_online = peer.online();
         let steady = peer.link.take().is_some_and(|link| was_online && link.opened.elapsed() >= STEADY);
@@ -126,6 +137,7 @@ impl Loop {
         for (id, number) in stale {
             self.renew_link(id, number);
         }
+        self.drop_dead_rivals();
         self.desk.tidy();
     }
 
@@ -199,7 +211,7 @@ impl Loop {
             peer = %id.short(), name = peer.row.alias.as_deref().unwrap_or(&peer.row.name),
             took_ms = link.opened.elapsed().as_millis() as u64, "peer online"
         );
-        (peer.reason, peer.imposter) = (None, None);
+        (peer.reason, peer.imposter, peer.accuses) = (None, None, None);
         let known = peer
             .address
             .as_ref()
@@ -243,10 +255,13 @@ impl Loop {
             Reason::Unpaired => "it has unpaired this home: pair again, or unpair it here",
             Reason::Version => "it speaks another version of the protocol: update the older of the two",
             Reason::Protocol => "it did not understand this home: update the older of the two",
-            Reason::Cloned => "it has seen two homes with this home's key",
+            Reason::Cloned => "it sees two running homes with this home's key, and shuts out both",
             Reason::Superseded => "it uses another link",
         };
         self.link_down(id, number, text.into());
+        if reason == Reason::Cloned {
+            self.accused(id);
+        }
         if reason == Reason::Unpaired {
             tracing::warn!(peer = %id.short(), "the peer has unpaired this home");
             if let Some(peer) = self.peers.get_mut(id) {
@@ -275,6 +290,12 @@ impl Loop {
             Incident::Quota => tracing::warn!(%peer, "the peer offers more entities than this home takes"),
             Incident::Fork => {
                 tracing::warn!(%peer, "the peer has seen changes of this home that are lost here; repairing")
+            }
+            Incident::WentBack => {
+                tracing::warn!(%peer, "the peer came back from an earlier state; repairing what it has lost");
+                if let Some(peer) = self.peers.get_mut(id) {
+                    peer.went_back = Some(Stamp::now());
+                }
             }
             Incident::Diverged => tracing::warn!(%peer, "both homes held different things; repairing"),
             other => tracing::warn!(%peer, ?other, "incident"),

@@ -237,10 +237,10 @@ impl Loop {
         let effects = std::mem::take(&mut self.effects);
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
+        self.pump(); // before the answers: a caller can wait longer than a peer
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
-        self.pump();
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {

@@ -84,7 +84,8 @@ impl Home {
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(live(config, ready, token)),
+                // As a task: to wake the future of `block_on` itself costs a call of the system every time.
+                Ok(runtime) => drop(runtime.block_on(runtime.spawn(live(config, ready, token)))),
                 Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
             }
             let _ = end.send(());

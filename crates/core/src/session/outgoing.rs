@@ -16,7 +16,7 @@ use crate::{
     replica::Replica,
     seed::Seed,
     table::{Class, Entity, Number},
-    wire::{Actors, Forked, Gone, Heading, Known, Message, OfferBuilder, Reason, Refused, Want, Why},
+    wire::{Forked, Gone, Heading, Known, Message, OfferBuilder, Reason, Refused, Said, Want, Why},
 };
 
 /// What goes to the peer.
@@ -46,7 +46,7 @@ pub(super) struct Outgoing {
     ended: bool,
     /// The latest digest, and the state of table and rules that it is of: at rest nothing is summed again.
     summed: Option<((u64, u64), Digest)>,
-    actors: Actors,
+    said: Said,
 }
 
 /// Something that the peer lacks.
@@ -86,7 +86,7 @@ impl Default for Outgoing {
             granted: 0,
             ended: false,
             summed: None,
-            actors: Actors::default(),
+            said: Said::default(),
         }
     }
 }
@@ -230,7 +230,7 @@ impl Outgoing {
             self.forget_marks(replica.actor());
         }
         let clock = replica.clock().last();
-        let mut out = OfferBuilder::new(clock, &mut self.actors);
+        let mut out = OfferBuilder::new(clock, &mut self.said.actors);
         let (table, chunk) = (replica.table(), replica.options().chunk);
         for (number, entity) in table.since(self.position) {
             if out.len() >= chunk {
@@ -263,7 +263,7 @@ impl Outgoing {
         }
         self.ended = end;
         self.told = seq.unwrap_or(self.told);
-        Some(out.finish(&mut self.actors, seq, end))
+        Some(out.finish(&mut self.said, seq, end))
     }
 
     /// Notes how far the peer has made our log durable.
@@ -367,7 +367,7 @@ impl Outgoing {
         let told = known.map_or(Strategy::default(), |sent| sent.strategy);
         let strategy = (seen.right.is_some() && entity.strategy != told).then_some(entity.strategy);
         let heading = Heading { name: known.is_none(), right, strategy, replace: full };
-        out.push(number, entity, heading, &has, &mut round.bodies, &mut self.actors);
+        out.push(number, entity, heading, &has, &mut round.bodies, &mut self.said.actors);
         let mark = replica.clock().last();
         let sent = Sent {
             generation: entity.generation,

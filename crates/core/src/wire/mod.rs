@@ -25,5 +25,5 @@ pub use hello::{Hello, PROTO};
 pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Refused, Want, Why};
 pub(crate) use message::{OFFER, open};
 pub(crate) use offer::Heading;
-pub use offer::{Item, Offer, OfferBuilder};
+pub use offer::{Item, Offer, OfferBuilder, Said};
 pub use version::{Draft, Rest, decode_version, encode_version, encode_version_without};

@@ -88,7 +88,7 @@ proptest! {
         all.push(message.encode());
         let frame = damaged(which.get(&all).clone(), &damage);
         let _ = Message::decode_known(&frame);
-        if let Ok(offer) = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Actors::default()) {
+        if let Ok(offer) = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Said::default()) {
             prop_assert!(offer.items.len() <= frame.len());
         }
         let mut flat = Replica::new(HOMES[1], Options::default());
@@ -119,7 +119,7 @@ proptest! {
     #[test]
     fn garbage_is_refused_or_harmless(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Message::decode_known(&bytes);
-        let _ = Offer::decode(&bytes, HOMES[0], HOMES[1], &mut Actors::default());
+        let _ = Offer::decode(&bytes, HOMES[0], HOMES[1], &mut Said::default());
         let _ = Body::parse(&bytes, dot(1));
         let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
         let _ = record::decode(key, 1, &bytes);
@@ -135,7 +135,7 @@ fn huge_announced_lengths_cost_nothing() {
                 let mut frame = vec![0x82, kind, 0xa1, key, header];
                 frame.extend([0xff; 8]);
                 let _ = Message::decode_known(&frame);
-                let _ = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Actors::default());
+                let _ = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Said::default());
             }
         }
     }
@@ -146,7 +146,7 @@ fn offer_of_very_many_small_things_is_refused() {
     let item = [0xa2, 0, 0, 5, 0x80];
     let mut frame = vec![0x82, 1, 0xa1, 2, 0x9a, 0, 2, 0, 0];
     (0..200_000).for_each(|_| frame.extend(item));
-    assert!(Offer::decode(&frame, HOMES[0], HOMES[1], &mut Actors::default()).is_err());
+    assert!(Offer::decode(&frame, HOMES[0], HOMES[1], &mut Said::default()).is_err());
 }
 
 #[test]

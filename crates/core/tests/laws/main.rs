@@ -25,7 +25,7 @@ use crosshome_core::{
     version::{Cause, Version},
     view::View,
     wire::{
-        Ack, Actors, Forked, Gone, Hello, Message, Offer, Ping, Pong, Reason, Refused, Want, Why,
+        Ack, Actors, Forked, Gone, Hello, Message, Offer, Ping, Pong, Reason, Refused, Said, Want, Why,
         decode_version, encode_version_without,
     },
 };

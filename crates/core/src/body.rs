@@ -21,6 +21,10 @@ use crate::{
     update::Member,
 };
 
+/// What a group begins with: an array of key and fields, or of these and a dot.
+const PARTS: u8 = 0x82;
+const PARTS_AND_DOT: u8 = 0x83;
+
 /// The field groups of one version, valid by construction.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Body(Box<[u8]>);
@@ -28,11 +32,13 @@ pub struct Body(Box<[u8]>);
 /// One field group, borrowed from a [`Body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group<'a> {
-    /// The group's key.
-    pub key: &'a str,
+    /// The bytes of the key: UTF-8, whose order is that of its bytes.
+    pub(crate) key: &'a [u8],
     /// The change that last touched it.
     pub dot: Dot,
     fields: &'a [u8],
+    /// Key and fields as they stand in the body.
+    whole: &'a [u8],
 }
 
 impl Body {
@@ -56,7 +62,7 @@ impl Body {
         let (mut last, mut count) = (None, 0);
         while decoder.position() < bytes.len() {
             let group = Group::decode(&mut decoder, version)?;
-            count += check_fields(&group)?;
+            count += check(&group)?;
             if count > MAX_FIELDS || last.is_some_and(|last| last >= group.key) {
                 return Err(BodyError::Order);
             }
@@ -81,9 +87,14 @@ impl Body {
 }
 
 impl<'a> Group<'a> {
+    /// Returns the group's key.
+    pub fn key(&self) -> &'a str {
+        std::str::from_utf8(self.key).expect("a body is checked when it is made")
+    }
+
     /// Returns the fields and their canonical JSON, sorted by name.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        fields(self.key, self.fields).map(|field| field.expect("a body is checked when it is made"))
+        fields(self.key(), self.fields).map(|field| field.expect("a body is checked when it is made"))
     }
 
     /// Returns the same values under another dot.
@@ -94,11 +105,11 @@ impl<'a> Group<'a> {
     /// Returns the names of the fields, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let mut decoder = Decoder::new(self.fields);
-        let alone = (!matches!(decoder.datatype(), Ok(Type::Map))).then(|| own_field(self.key));
+        let alone = (!matches!(decoder.datatype(), Ok(Type::Map))).then(|| own_field(self.key()));
         let count = if alone.is_none() { decoder.map().ok().flatten().unwrap_or(0) } else { 0 };
         let named = (0..count).map(move |_| {
             let name = decoder.str().expect("a body is checked when it is made");
-            skip_text(&mut decoder).expect("a body is checked when it is made");
+            text(&mut decoder).expect("a body is checked when it is made");
             name
         });
         alone.into_iter().chain(named)
@@ -110,17 +121,18 @@ impl<'a> Group<'a> {
     }
 
     fn decode(decoder: &mut Decoder<'a>, version: Dot) -> Result<Self, decode::Error> {
-        let items = decoder.array()?;
-        let key = decoder.str()?;
-        let start = decoder.position();
+        let (input, start) = (decoder.input(), decoder.position() + 1);
+        decoder.set_position(start);
+        let key = text(decoder)?;
+        let fields = decoder.position();
         skip_fields(decoder)?;
-        let fields = &decoder.input()[start..decoder.position()];
-        let dot = match items {
-            Some(2) => version,
-            Some(3) => decode_dot(decoder, version)?,
+        let (fields, whole) = (&input[fields..decoder.position()], &input[start..decoder.position()]);
+        let dot = match input[start - 1] {
+            PARTS => version,
+            PARTS_AND_DOT => decode_dot(decoder, version)?,
             _ => return Err(decode::Error::message("a group has two or three parts")),
         };
-        Ok(Self { key, dot, fields })
+        Ok(Self { key, dot, fields, whole })
     }
 }
 
@@ -133,42 +145,65 @@ pub struct BodyBuilder {
 impl BodyBuilder {
     /// Returns an empty body of the version named `dot`, with room for so many bytes.
     pub fn new(dot: Dot, capacity: usize) -> Self {
-        Self { dot, out: Encoder::new(Vec::with_capacity(capacity)) }
+        Self::in_place(dot, Vec::with_capacity(capacity))
+    }
+
+    /// Returns an empty body of the version named `dot` in the place of bytes no longer needed.
+    pub(crate) fn in_place(dot: Dot, mut out: Vec<u8>) -> Self {
+        out.clear();
+        Self { dot, out: Encoder::new(out) }
     }
 
     /// Adds a group as it is.
     pub fn push(&mut self, group: Group<'_>) {
-        let parts = if group.dot == self.dot { 2 } else { 3 };
-        certain(self.out.array(parts).and_then(|out| out.str(group.key)));
-        self.out.writer_mut().extend_from_slice(group.fields);
-        if group.dot != self.dot {
+        let same = group.dot == self.dot;
+        let out = self.out.writer_mut();
+        out.push(if same { PARTS } else { PARTS_AND_DOT });
+        out.extend_from_slice(group.whole);
+        if !same {
             encode_dot(&mut self.out, group.dot, self.dot);
+        }
+    }
+
+    /// Adds a group of these fields, sorted by name, and tells whether they are those of the `known` group of
+    /// this key; then it keeps that one's dot.
+    pub(crate) fn push_fields(&mut self, fields: &[Member<'_>], known: Option<Group<'_>>) -> bool {
+        let (key, head) = (fields.first().map_or("", |field| field.group), self.out.writer().len());
+        self.out.writer_mut().push(PARTS);
+        certain(self.out.str(key));
+        self.encode_fields(key, fields);
+        let written = &self.out.writer()[head..];
+        let next = Group::decode(&mut Decoder::new(written), self.dot).expect("it has just been written");
+        let Some(known) = known.filter(|known| known.same_values(&next)) else { return false };
+        if known.dot != self.dot {
+            self.out.writer_mut()[head] = PARTS_AND_DOT;
+            encode_dot(&mut self.out, known.dot, self.dot);
+        }
+        true
+    }
+
+    /// Encodes fields as a [`Group`] holds them.
+    fn encode_fields(&mut self, key: &str, fields: &[Member<'_>]) {
+        match fields {
+            [only] if only.name == own_field(key) => certain(self.out.str(only.value)),
+            _ => {
+                certain(self.out.map(fields.len() as u64));
+                for field in fields {
+                    certain(self.out.str(field.name).and_then(|out| out.str(field.value)));
+                }
+            }
         }
     }
 
     /// Returns the body.
     pub fn finish(self) -> Body {
-        Body(self.out.into_writer().into())
+        Body(self.into_bytes().into())
     }
-}
 
-/// Encodes the fields of one group, sorted by name, as a [`Group`] holds them.
-pub(crate) fn encode_fields(key: &str, members: &[Member<'_>], out: &mut Vec<u8>) {
-    let mut encoder = Encoder::new(out);
-    match members {
-        [only] if only.name == own_field(key) => certain(encoder.str(only.value)),
-        _ => {
-            certain(encoder.map(members.len() as u64));
-            for member in members {
-                certain(encoder.str(member.name).and_then(|out| out.str(member.value)));
-            }
-        }
+    /// Returns the bytes of the body.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.out.into_writer()
     }
-}
-
-/// Returns a group over fields that [`encode_fields`] wrote.
-pub(crate) fn group_over<'a>(key: &'a str, dot: Dot, fields: &'a [u8]) -> Group<'a> {
-    Group { key, dot, fields }
 }
 
 /// The field that a group of this key holds when it holds just one.
@@ -193,8 +228,9 @@ fn fields<'a>(
     })
 }
 
-/// Checks names, order and values of one group and counts its fields.
-fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
+/// Checks key, names, order and values of one group from outside and counts its fields.
+fn check(group: &Group<'_>) -> Result<usize, BodyError> {
+    let key = std::str::from_utf8(group.key).map_err(decode::Error::custom)?;
     let mut decoder = Decoder::new(group.fields);
     match decoder.datatype()? {
         Type::String => {}
@@ -202,7 +238,7 @@ fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
         _ => return Err(BodyError::Order),
     }
     let (mut last, mut count) = (None, 0);
-    for field in fields(group.key, group.fields) {
+    for field in fields(key, group.fields) {
         let (name, value) = field?;
         if name.len() > MAX_FIELD_NAME || last.is_some_and(|last| last >= name) {
             return Err(BodyError::Order);
@@ -210,7 +246,7 @@ fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
         crate::json::check(value).map_err(|_| BodyError::Value)?;
         (last, count) = (Some(name), count + 1);
     }
-    if group.key.is_empty() || group.key.len() > MAX_FIELD_NAME || count == 0 {
+    if key.is_empty() || key.len() > MAX_FIELD_NAME || count == 0 {
         return Err(BodyError::Order);
     }
     Ok(count)
@@ -218,18 +254,18 @@ fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
 
 /// Passes over the fields of a group: a text, or a map of texts.
 fn skip_fields(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
-    let texts = match decoder.datatype()? {
-        Type::Map => decoder.map()?.unwrap_or(0).saturating_mul(2),
+    let texts = match decoder.input().get(decoder.position()) {
+        Some(0xa0..=0xbf) => decoder.map()?.unwrap_or(0).saturating_mul(2),
         _ => 1,
     };
     if texts > 2 * MAX_FIELDS as u64 {
         return Err(decode::Error::message("a group has too many fields"));
     }
-    (0..texts).try_for_each(|_| skip_text(decoder))
+    (0..texts).try_for_each(|_| text(decoder).map(drop))
 }
 
-/// Passes over a text without reading it: that is done once, when a body is checked.
-fn skip_text(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
+/// Passes over a text and returns its bytes; whether they are UTF-8 is asked once, when a body is checked.
+fn text<'a>(decoder: &mut Decoder<'a>) -> Result<&'a [u8], decode::Error> {
     let rest = &decoder.input()[decoder.position().min(decoder.input().len())..];
     let (head, len) = match *rest {
         [short @ 0x60..0x78, ..] => (1, usize::from(short - 0x60)),
@@ -238,11 +274,9 @@ fn skip_text(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
         [0x7a, a, b, c, d, ..] => (5, u32::from_be_bytes([a, b, c, d]) as usize),
         _ => return Err(decode::Error::message("a field is a text")),
     };
-    if rest.len() - head < len {
-        return Err(decode::Error::end_of_input());
-    }
+    let text = rest[head..].get(..len).ok_or_else(decode::Error::end_of_input)?;
     decoder.set_position(decoder.position() + head + len);
-    Ok(())
+    Ok(text)
 }
 
 fn encode_dot(out: &mut Encoder<Vec<u8>>, dot: Dot, version: Dot) {
@@ -256,8 +290,8 @@ fn encode_dot(out: &mut Encoder<Vec<u8>>, dot: Dot, version: Dot) {
 }
 
 fn decode_dot(decoder: &mut Decoder<'_>, version: Dot) -> Result<Dot, decode::Error> {
-    let actor = match decoder.datatype()? {
-        Type::Array => {
+    let actor = match decoder.input().get(decoder.position()) {
+        Some(0x80..=0x9f) => {
             if decoder.array()? != Some(3) {
                 return Err(decode::Error::message("a stamp with its actor has three parts"));
             }
@@ -279,7 +313,7 @@ pub(crate) fn certain<T>(written: Result<T, minicbor::encode::Error<std::convert
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nobody = Dot { actor: Actor::first(HomeId([0; 32])), hlc: Hlc(0) };
-        f.debug_map().entries(self.groups(nobody).map(|g| (g.key, g.fields().collect::<Vec<_>>()))).finish()
+        f.debug_map().entries(self.groups(nobody).map(|g| (g.key(), g.fields().collect::<Vec<_>>()))).finish()
     }
 }
 

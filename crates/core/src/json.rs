@@ -17,12 +17,13 @@ use std::{
     str::FromStr,
 };
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::defaults::MAX_ENTITY;
 
-use crate::defaults::{MAX_DEPTH, MAX_ENTITY, MAX_NODES};
+mod canonical;
+mod members;
 
-/// The largest integer that a double, and so ECMAScript, holds exactly.
-const MAX_EXACT: u64 = (1 << 53) - 1;
+use canonical::Reader;
+pub use members::Members;
 
 /// One JSON value in canonical form.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,10 +47,9 @@ impl FromStr for Json {
     type Err = JsonError;
 
     fn from_str(text: &str) -> Result<Self, JsonError> {
-        let mut out = String::with_capacity(text.len());
-        parse(text, |deserializer, budget| {
-            Canonical { out: &mut out, budget, depth: 0 }.deserialize(deserializer)
-        })?;
+        let (mut reader, mut out) = (Reader::new(text)?, String::with_capacity(text.len()));
+        reader.value(0, &mut out)?;
+        reader.end()?;
         Ok(Self(out.into()))
     }
 }
@@ -58,15 +58,6 @@ impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Reads a JSON object into its canonical members, sorted by name.
-///
-/// # Errors
-///
-/// Refuses what is no JSON object, or nests or counts beyond the bounds.
-pub fn members(text: &str) -> Result<Vec<(Box<str>, Json)>, JsonError> {
-    parse(text, |deserializer, budget| Members { budget, depth: 0 }.deserialize(deserializer))
 }
 
 /// Checks that a text is one canonical value within the bounds.
@@ -81,13 +72,13 @@ pub fn check(text: &str) -> Result<(), JsonError> {
     }
 }
 
-/// Tells at a glance that most values need no parser: short words, small integers, strings without escapes.
+/// Tells at a glance that most values need no parser: words, short numbers, strings without escapes.
 fn plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     match bytes {
         [b'"', inner @ .., b'"'] => inner.iter().all(|b| *b >= b' ' && *b != b'"' && *b != b'\\'),
-        [b'1'..=b'9', rest @ ..] => rest.len() < 15 && rest.iter().all(u8::is_ascii_digit),
-        _ => matches!(text, "null" | "true" | "false" | "0"),
+        [b'-' | b'0'..=b'9', ..] => canonical::is_plain_number(text),
+        _ => matches!(text, "null" | "true" | "false"),
     }
 }
 
@@ -101,193 +92,6 @@ pub enum JsonError {
     /// The text is not JSON, or beyond a bound.
     #[error("{0}")]
     Form(String),
-}
-
-fn parse<'a, T>(
-    text: &'a str,
-    read: impl FnOnce(
-        &mut serde_json::Deserializer<serde_json::de::StrRead<'a>>,
-        &mut Budget,
-    ) -> serde_json::Result<T>,
-) -> Result<T, JsonError> {
-    if text.len() > MAX_ENTITY {
-        return Err(JsonError::TooLong(text.len()));
-    }
-    let form = |error: serde_json::Error| JsonError::Form(error.to_string());
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = read(&mut deserializer, &mut Budget { nodes: MAX_NODES }).map_err(form)?;
-    deserializer.end().map_err(form)?;
-    Ok(value)
-}
-
-/// What a value may still use.
-struct Budget {
-    nodes: usize,
-}
-
-impl Budget {
-    fn spend<E: serde::de::Error>(&mut self, depth: usize) -> Result<(), E> {
-        if depth > MAX_DEPTH {
-            return Err(E::custom(format_args!("value nests deeper than {MAX_DEPTH}")));
-        }
-        self.nodes = self
-            .nodes
-            .checked_sub(1)
-            .ok_or_else(|| E::custom(format_args!("more than {MAX_NODES} values")))?;
-        Ok(())
-    }
-}
-
-/// Writes one value canonically while it is parsed.
-struct Canonical<'a> {
-    out: &'a mut String,
-    budget: &'a mut Budget,
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Canonical<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.budget.spend(self.depth)?;
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Canonical<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.out.push_str("null");
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.out.push_str(if value { "true" } else { "false" });
-        Ok(())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        if value > MAX_EXACT {
-            return self.visit_f64(value as f64);
-        }
-        write_number(value, self.out);
-        Ok(())
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        if value.unsigned_abs() > MAX_EXACT {
-            return self.visit_f64(value as f64);
-        }
-        write_number(value, self.out);
-        Ok(())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        if !value.is_finite() {
-            return Err(E::custom("number is not finite"));
-        }
-        self.out.push_str(ryu_js::Buffer::new().format_finite(value));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        write_string(value, self.out);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Self { out, budget, depth } = self;
-        out.push('[');
-        let first = out.len();
-        loop {
-            let end = out.len();
-            if end > first {
-                out.push(',');
-            }
-            let item = Canonical { out: &mut *out, budget: &mut *budget, depth: depth + 1 };
-            if items.next_element_seed(item)?.is_none() {
-                out.truncate(end);
-                out.push(']');
-                return Ok(());
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let members = Members { budget: self.budget, depth: self.depth }.visit_map(map)?;
-        write_object(members.iter().map(|(name, value)| (&**name, value.as_str())), self.out);
-        Ok(())
-    }
-}
-
-/// Collects the members of one object, each value canonical.
-struct Members<'a> {
-    budget: &'a mut Budget,
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Members<'_> {
-    type Value = Vec<(Box<str>, Json)>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Vec<(Box<str>, Json)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut members, mut out) = (Vec::with_capacity(16), String::with_capacity(64));
-        while let Some(name) = map.next_key_seed(Name)? {
-            out.clear();
-            map.next_value_seed(Canonical { out: &mut out, budget: self.budget, depth: self.depth + 1 })?;
-            members.push((name, Json(out.as_str().into())));
-        }
-        // a stable sort leaves the last of duplicate names last, and the reversed one keeps just that
-        members.sort_by(|(a, _), (b, _)| a.cmp(b));
-        members.reverse();
-        members.dedup_by(|(again, _), (kept, _)| again == kept);
-        members.reverse();
-        Ok(members)
-    }
-}
-
-/// Reads a member's name.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Box<str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = Box<str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Box<str>, E> {
-        Ok(name.into())
-    }
-}
-
-fn write_number(value: impl fmt::Display, out: &mut String) {
-    // formatting into a text does not fail
-    let _ = write!(out, "{value}");
 }
 
 /// Writes an object of canonical members that come sorted by name.
@@ -332,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::defaults::{MAX_DEPTH, MAX_NODES};
 
     fn canonical(text: &str) -> Result<String, JsonError> {
         text.parse::<Json>().map(|json| json.as_str().to_owned())
@@ -393,6 +198,17 @@ mod tests {
         })
     }
 
+    /// Returns the value with each number as a double.
+    fn doubles(value: serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Number(number) => Value::from(number.as_f64()),
+            Value::Array(items) => items.into_iter().map(doubles).collect(),
+            Value::Object(map) => map.into_iter().map(|(name, value)| (name, doubles(value))).collect(),
+            other => other,
+        }
+    }
+
     proptest! {
         #[test]
         fn canonical_form_is_a_fixed_point(value in any_json()) {
@@ -403,7 +219,37 @@ mod tests {
         #[test]
         fn garbage_never_panics(text in any::<String>()) {
             let _ = canonical(&text);
-            let _ = members(&text);
+            let _ = text.parse::<Members>();
+        }
+
+        #[test]
+        fn reader_takes_and_refuses_what_serde_json_does(
+            value in any_json(),
+            cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..4),
+        ) {
+            let mut text = serde_json::to_string_pretty(&value).expect("a value has a JSON form");
+            for (at, byte) in cuts {
+                let odd = ['"', '\\', ',', ':', '0', '-', '.', 'e', ']', '}', '\u{1}', ' ', 'n', '[', '{', 'ä', 'u'];
+                let at = (0..=at.index(text.len() + 1)).rev().find(|at| text.is_char_boundary(*at)).expect("0 is one");
+                match byte.index(2 * odd.len()) {
+                    insert if insert < odd.len() => text.insert(at, odd[insert]),
+                    _ if at < text.len() => drop(text.remove(at)),
+                    _ => {}
+                }
+            }
+            let expected = serde_json::from_str::<serde_json::Value>(&text).map(doubles);
+            let read = canonical(&text).map(|canonical| {
+                doubles(serde_json::from_str(&canonical).expect("canonical JSON is JSON"))
+            });
+            prop_assert_eq!(read.ok(), expected.ok(), "{}", text);
+        }
+
+        #[test]
+        fn short_numbers_are_copied_only_where_that_is_their_form(digits in "-?[0-9]{1,8}(\\.[0-9]{1,8})?") {
+            let double = digits.parse::<f64>().expect("digits");
+            if canonical::is_plain_number(&digits) {
+                prop_assert_eq!(ryu_js::Buffer::new().format_finite(double).to_owned(), digits);
+            }
         }
     }
 }

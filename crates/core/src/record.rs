@@ -21,7 +21,7 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     let (mut actors, mut versions) = (Actors::default(), Encoder::new(Vec::with_capacity(512)));
     certain(versions.array(entity.siblings.len() as u64));
     for version in entity.siblings.iter() {
-        encode_version(version, Hlc::default(), &mut actors, |_| false, &mut versions);
+        encode_version(version, Hlc::default(), &mut actors, &mut versions);
     }
     let mut out = Encoder::new(Vec::with_capacity(versions.writer().len() + 64));
     let class = u8::from(entity.class == Class::Document);

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::{Body, Group},
-    defaults::{CHUNK, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
+    defaults::{CHUNK, CONTEXT_KEPT, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
@@ -205,11 +205,6 @@ impl Replica {
         effects
     }
 
-    /// Takes a new incarnation, because dots of the present one may have been given to changes that this home lost.
-    pub fn reincarnate(&mut self) {
-        self.me = self.stranger();
-    }
-
     /// Takes note that a peer has followed this home's log to a place that it really has.
     pub fn prove(&mut self, peer: HomeId) {
         self.proven.insert(peer);
@@ -309,6 +304,10 @@ impl Replica {
         };
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
         context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
+        if context.len() > CONTEXT_KEPT {
+            let replaced = entity.siblings.iter().map(|version| version.dot);
+            context.retain(|seen| replaced.clone().any(|dot| dot == seen));
+        }
         let (deleted, body) = (body.is_none(), body.unwrap_or_default());
         let version = Version { dot, context, body, cause, deleted, timed, unknown: Box::default() };
         match beside {

@@ -22,7 +22,7 @@ use crate::{
     EntityKey, HomeId, Space,
     defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
-    effect::{Durability, Effect, Incident},
+    effect::{Effect, Incident},
     epoch::{Cursor, Resume},
     hlc::Hlc,
     intent::{Intent, Outcome},
@@ -295,8 +295,7 @@ impl Session {
         } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
-                replica.reincarnate();
-                effects.push(Effect::Commit(Durability::Now));
+                effects.extend(replica.reincarnate(now_ms));
             }
             incoming::order(&mut effects);
         }

@@ -305,13 +305,16 @@ impl World {
         let refused = effects.iter().any(|effect| {
             matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
         });
+        let renamed = effects.iter().any(|effect| {
+            matches!(effect, Effect::Restamped | Effect::Report { incident: Incident::Fork, .. })
+        });
         for effect in effects {
             match effect {
                 Effect::Changed(number) => {
                     let Some(running) = &self.homes[at].running else { continue };
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
-                    if effects.contains(&Effect::Restamped) {
+                    if renamed {
                         self.ledger.restamped(at, entity);
                     }
                     let may_lose = self.may_lose(from, &key, refused);

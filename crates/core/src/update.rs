@@ -5,11 +5,11 @@
 //! same keeps its dot, so a version tells by itself what its author changed.
 
 use crate::{
-    body::{self, Body, BodyBuilder, Group},
+    body::{Body, BodyBuilder, Group},
     defaults::{MAX_ENTITY, MAX_FIELD_NAME, MAX_FIELDS},
     dot::Dot,
     groups::{STATE, group_of},
-    json::{self, Json, JsonError},
+    json::{Json, JsonError, Members},
 };
 
 /// A wish to change an entity.
@@ -28,7 +28,7 @@ pub enum Attributes {
     #[default]
     Keep,
     /// Puts these in the place of all.
-    Replace(Vec<(Box<str>, Json)>),
+    Replace(Members),
     /// Sets single ones, or removes them.
     Patch(Vec<(Box<str>, Option<Json>)>),
 }
@@ -45,8 +45,7 @@ impl Update {
     ///
     /// Refuses what is no JSON object within the bounds.
     pub fn replace(state: &str, attributes: &str) -> Result<Self, UpdateError> {
-        let attributes = Attributes::Replace(json::members(attributes)?);
-        Ok(Self { state: Some(Json::string(state)), attributes })
+        Ok(Self { state: Some(Json::string(state)), attributes: Attributes::Replace(attributes.parse()?) })
     }
 
     /// Checks names and number of what the update brings.
@@ -55,21 +54,14 @@ impl Update {
     ///
     /// Names the attribute that is not acceptable.
     pub fn check(&self) -> Result<(), UpdateError> {
-        let names: Vec<&str> = match &self.attributes {
-            Attributes::Keep => Vec::new(),
-            Attributes::Replace(all) => all.iter().map(|(name, _)| &**name).collect(),
-            Attributes::Patch(some) => some.iter().map(|(name, _)| &**name).collect(),
-        };
-        if names.len() > MAX_FIELDS - 1 {
-            return Err(UpdateError::TooMany(names.len()));
-        }
-        match names.into_iter().find(|name| name.is_empty() || name.len() > MAX_FIELD_NAME) {
-            Some(name) => Err(UpdateError::Name(name.len())),
-            None => Ok(()),
+        match &self.attributes {
+            Attributes::Keep => Ok(()),
+            Attributes::Replace(all) => check_names(all.iter().map(|(name, _)| name)),
+            Attributes::Patch(some) => check_names(some.iter().map(|(name, _)| &**name)),
         }
     }
 
-    /// Returns the body that this update makes of `base`, or nothing when all is so already.
+    /// Returns the body that this update makes of `base`, whose groups come sorted by key, or nothing when all is so already.
     ///
     /// # Errors
     ///
@@ -79,22 +71,17 @@ impl Update {
         if members.len() > MAX_FIELDS {
             return Err(UpdateError::TooMany(members.len()));
         }
-        let (mut out, mut fields) = (BodyBuilder::new(dot, 512), Vec::with_capacity(256));
-        let (mut kept, mut count, mut same) = (kept.into_iter().peekable(), 0, true);
-        for group in members.chunk_by(|a, b| a.group == b.group) {
-            let key = group[0].group;
-            while let Some(earlier) = kept.next_if(|kept| kept.key < key) {
+        let (mut kept, mut known) = (kept.into_iter().peekable(), base.iter().copied().peekable());
+        let (mut out, mut count, mut same) = (BodyBuilder::new(dot, 512), 0, true);
+        for fields in members.chunk_by(|a, b| a.group == b.group) {
+            let key = fields[0].group;
+            while let Some(earlier) = kept.next_if(|kept| kept.key < key.as_bytes()) {
                 out.push(earlier);
                 count += 1;
             }
-            fields.clear();
-            body::encode_fields(key, group, &mut fields);
-            let mut next = body::group_over(key, dot, &fields);
-            match base.iter().find(|known| known.key == key) {
-                Some(known) if known.same_values(&next) => next.dot = known.dot,
-                _ => same = false,
-            }
-            out.push(next);
+            while known.next_if(|known| known.key < key.as_bytes()).is_some() {}
+            let earlier = known.next_if(|known| known.key == key.as_bytes());
+            same &= out.push_fields(fields, earlier);
             count += 1;
         }
         for later in kept {
@@ -110,14 +97,15 @@ impl Update {
 
     /// Returns the fields of the groups to make anew, sorted, and the groups that stay as they are.
     fn split<'a>(&'a self, domain: &str, base: &[Group<'a>]) -> (Vec<Member<'a>>, Vec<Group<'a>>) {
-        let (mut members, mut kept) = (self.named(domain), base.to_vec());
+        let mut members = self.named(domain);
+        let mut kept = if self.names_all() { Vec::new() } else { base.to_vec() };
         let mut landed = usize::MAX;
         // fields of a group from another home's table may land in further groups: once more until none does
         while landed != members.len() {
             landed = members.len();
             kept.retain(|group| {
                 let stays = group.names().all(|name| self.keeps(name))
-                    && !members.iter().any(|member| member.group == group.key);
+                    && !members.iter().any(|member| member.group.as_bytes() == group.key);
                 if !stays {
                     let rest = group.fields().filter(|(name, _)| self.keeps(name));
                     members.extend(rest.map(|(name, value)| Member {
@@ -146,13 +134,17 @@ impl Update {
         }
         match &self.attributes {
             Attributes::Keep => {}
-            Attributes::Replace(all) => all.iter().for_each(|(name, value)| add(name, value.as_str())),
+            Attributes::Replace(all) => all.iter().for_each(|(name, value)| add(name, value)),
             Attributes::Patch(some) => {
                 let set = some.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
                 set.for_each(|(name, value)| add(name, value.as_str()));
             }
         }
         members
+    }
+
+    fn names_all(&self) -> bool {
+        self.state.is_some() && matches!(self.attributes, Attributes::Replace(_))
     }
 
     fn keeps(&self, field: &str) -> bool {
@@ -162,6 +154,16 @@ impl Update {
             Attributes::Replace(_) => false,
             Attributes::Patch(some) => !some.iter().any(|(name, _)| &**name == field),
         }
+    }
+}
+
+fn check_names<'a>(mut names: impl ExactSizeIterator<Item = &'a str>) -> Result<(), UpdateError> {
+    if names.len() > MAX_FIELDS - 1 {
+        return Err(UpdateError::TooMany(names.len()));
+    }
+    match names.find(|name| name.is_empty() || name.len() > MAX_FIELD_NAME) {
+        Some(name) => Err(UpdateError::Name(name.len())),
+        None => Ok(()),
     }
 }
 
@@ -206,8 +208,15 @@ mod tests {
         update.apply("light", &[], dot(1)).unwrap().unwrap()
     }
 
+    /// A body as another home's table would make it.
+    fn body(groups: &[&[Member<'_>]]) -> Body {
+        let mut out = BodyBuilder::new(dot(1), 0);
+        groups.iter().for_each(|fields| assert!(!out.push_fields(fields, None)));
+        out.finish()
+    }
+
     fn dots(body: &Body, version: Dot) -> Vec<(&str, u64)> {
-        body.groups(version).map(|group| (group.key, group.dot.hlc.ms())).collect()
+        body.groups(version).map(|group| (group.key(), group.dot.hlc.ms())).collect()
     }
 
     #[test]
@@ -238,10 +247,9 @@ mod tests {
 
     #[test]
     fn group_of_another_homes_table_stays_as_it_is_until_one_of_its_fields_changes() {
-        let mut fields = Vec::new();
         let member = |name, value| Member { group: "new", name, value };
-        body::encode_fields("new", &[member("brightness", "1"), member("effect", "2")], &mut fields);
-        let base = [body::group_over("new", dot(1), &fields)];
+        let base = body(&[&[member("brightness", "1"), member("effect", "2")]]);
+        let base: Vec<_> = base.groups(dot(1)).collect();
         let body = Update::state("on").apply("light", &base, dot(2)).unwrap().unwrap();
         assert_eq!(dots(&body, dot(2)), [("new", 1), ("state", 2)]);
         let patch = Attributes::Patch(vec![("effect".into(), Some(Json::string("x")))]);
@@ -252,11 +260,10 @@ mod tests {
 
     #[test]
     fn field_that_a_peer_names_in_two_groups_is_one_field() {
-        let (mut first, mut second) = (Vec::new(), Vec::new());
         let member = |group, name, value| Member { group, name, value };
-        body::encode_fields("a", &[member("a", "brightness", "1")], &mut first);
-        body::encode_fields("b", &[member("b", "brightness", "2"), member("b", "x", "3")], &mut second);
-        let base = [body::group_over("a", dot(1), &first), body::group_over("b", dot(1), &second)];
+        let second = [member("b", "brightness", "2"), member("b", "x", "3")];
+        let base = body(&[&[member("a", "brightness", "1")], &second]);
+        let base: Vec<_> = base.groups(dot(1)).collect();
         let patch =
             Attributes::Patch(vec![("x".into(), None), ("brightness".into(), Some(Json::string("y")))]);
         let update = Update { state: None, attributes: patch };

@@ -52,7 +52,7 @@ impl Version {
 
     /// Returns the group of this key.
     pub fn group(&self, key: &str) -> Option<Group<'_>> {
-        self.groups().find(|group| group.key == key)
+        self.groups().find(|group| group.key == key.as_bytes())
     }
 
     /// Returns what ranks this version among concurrent ones; the greatest is the latest.

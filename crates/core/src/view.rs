@@ -108,7 +108,7 @@ pub fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
             same_key.iter().map(|&(group, _)| group).filter(|group| !outdated(group, siblings)).collect();
         let Some(latest) = live.iter().max_by_key(|group| group.dot.rank()) else { continue };
         if live.iter().any(|group| !group.same_values(latest)) {
-            contested.push(latest.key.into());
+            contested.push(latest.key().into());
         }
         shown.push(*latest);
     }
@@ -118,7 +118,7 @@ pub fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
 /// Tells whether some author had seen the group and left it changed or removed.
 fn outdated(group: &Group<'_>, siblings: &[Version]) -> bool {
     siblings.iter().any(|version| {
-        version.has_seen(group.dot) && version.group(group.key).is_none_or(|kept| kept.dot != group.dot)
+        version.has_seen(group.dot) && version.group(group.key()).is_none_or(|kept| kept.dot != group.dot)
     })
 }
 

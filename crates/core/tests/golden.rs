@@ -12,7 +12,7 @@ use crosshome_core::{
     epoch::Cursor,
     grant::{Right, Selector},
     hlc::Hlc,
-    intent::{Intent, Outcome, Status, Wish},
+    intent::{Explanation, Intent, Outcome, Status, Wish},
     policy::{JointPolicy, Policy, Rule, Strategy},
     record,
     replica::{Options, Replica},
@@ -74,10 +74,12 @@ fn messages_are_the_published_ones() {
     let ids = vec!["light.hall".into(), "sensor.roof".into()];
     let set = Wish::Set {
         state: Some("\"on\"".parse().unwrap()),
-        attributes: vec![("brightness".into(), "7".parse().unwrap())],
+        attributes: r#"{"brightness":7}"#.parse().unwrap(),
     };
     let call = Wish::Call { service: "light.turn_on".into(), data: r#"{"brightness":7}"#.parse().unwrap() };
     let intent = |wish| Intent { id: dot(), entity: "light.hall".parse().unwrap(), wish, ttl_ms: 30_000 };
+    let explanation = Some(Explanation::new("the bolt is stuck"));
+    let rejected = Outcome { id: dot(), status: Status::Rejected, explanation };
     let clock = Hlc::at(NOW);
     let messages = [
         ("hello", Message::Hello(hello)),
@@ -88,7 +90,8 @@ fn messages_are_the_published_ones() {
         ("refused", Message::Refused(Refused { number: 4, why: Why::Quota, clock, up_to: dot().hlc })),
         ("intent-set", Message::Intent(intent(set))),
         ("intent-call", Message::Intent(intent(call))),
-        ("outcome", Message::Outcome(Outcome { id: dot(), status: Status::Settled })),
+        ("outcome", Message::Outcome(Outcome { id: dot(), status: Status::Settled, explanation: None })),
+        ("outcome-rejected", Message::Outcome(rejected)),
         ("rotation", Message::Rotation(vec![1, 2, 3])),
         ("bye", Message::Bye(Reason::Unpaired)),
         ("gone", Message::Gone(Gone { ids, numbers: vec![3] })),

@@ -267,7 +267,7 @@ fn after_restore(
     let find = |key: &MemoKey| memos.iter().find(|(found, _)| found == key).map(|(_, text)| text);
     let read = |text: &String| serde_json::from_str(text).ok();
     let Some(note) = find(&pending) else { return (find(&last).and_then(read), Vec::new()) };
-    replica.reincarnate();
+    replica.reincarnate(crate::event_loop::now_ms());
     let restored: Option<Restored> = read(note);
     tracing::warn!(
         backup_at = restored.map(|restored| tracing::field::display(restored.backup_at)),

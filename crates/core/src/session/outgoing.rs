@@ -1,6 +1,6 @@
 //! What goes to the peer: first messages, then what is new in the log, then what it still lacks.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use super::made_by;
 use crate::{
@@ -354,7 +354,11 @@ impl Outgoing {
         out: &mut OfferBuilder,
     ) {
         let Some(seen) = visible(replica, peer, joint, entity) else { return };
-        let known = self.sent.get(&number).copied().filter(|sent| sent.generation == entity.generation);
+        let place = self.sent.entry(number);
+        let known = match &place {
+            Entry::Occupied(sent) => Some(*sent.get()).filter(|sent| sent.generation == entity.generation),
+            Entry::Vacant(_) => None,
+        };
         let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
         let mark = known.map_or(before, |sent| sent.mark.max(before));
         let me = replica.actor();
@@ -375,7 +379,7 @@ impl Outgoing {
             strategy: entity.strategy,
             refused: false,
         };
-        self.sent.insert(number, sent);
+        place.insert_entry(sent);
         self.summed = None; // it may have been refused before
     }
 

@@ -155,9 +155,9 @@ impl Ledger {
         }
         for group in version.groups() {
             let values = hash(&group.fields().collect::<Vec<_>>());
-            let name = (key.clone(), group.key.into(), group.dot);
+            let name = (key.clone(), group.key().into(), group.dot);
             if *self.groups.entry(name).or_insert(values) != values {
-                return Err(format!("I5: {:?} of {key:?}, {} names two values", group.dot, group.key));
+                return Err(format!("I5: {:?} of {key:?}, {} names two values", group.dot, group.key()));
             }
         }
         Ok(())

@@ -177,7 +177,7 @@ impl World {
         let (first, second) = (number(), number());
         let attributes = match self.dice.below(4) {
             0 => Attributes::Keep,
-            1 => Attributes::Replace(vec![("brightness".into(), first), ("hs_color".into(), second)]),
+            1 => Attributes::Replace([("brightness", first), ("hs_color", second)].into_iter().collect()),
             2 => Attributes::Patch(vec![("brightness".into(), Some(first)), ("effect".into(), Some(second))]),
             _ => Attributes::Patch(vec![("effect".into(), None), ("hs_color".into(), Some(second))]),
         };

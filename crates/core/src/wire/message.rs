@@ -10,8 +10,8 @@ use crate::{
     digest::Digest,
     dot::{Actor, Dot},
     hlc::Hlc,
-    intent::{Intent, Outcome, Status, Wish},
-    json::Json,
+    intent::{Explanation, Intent, Outcome, Status, Wish},
+    json::{Json, Members},
     policy::{JointPolicy, Policy, Rule},
 };
 
@@ -290,8 +290,8 @@ fn encode_intent(intent: &Intent, out: &mut Encoder<Vec<u8>>) {
                 certain(out.u8(3).and_then(|out| out.str(state.as_str())));
             }
             certain(out.u8(4).and_then(|out| out.map(attributes.len() as u64)));
-            for (name, value) in attributes {
-                certain(out.str(name).and_then(|out| out.str(value.as_str())));
+            for (name, value) in attributes.iter() {
+                certain(out.str(name).and_then(|out| out.str(value)));
             }
         }
         Wish::Call { service, data } => {
@@ -305,7 +305,7 @@ fn decode_intent(decoder: &mut Decoder<'_>) -> Result<Intent, FrameError> {
     let keys = length(decoder.map()?, 64)?;
     let (mut id, mut entity, mut ttl_ms, mut state, mut service, mut data) =
         (None, None, 0, None, None, None);
-    let mut attributes = Vec::new();
+    let mut attributes = Members::default();
     for _ in 0..keys {
         match decoder.u32()? {
             0 => id = Some(decode_dot(decoder)?),
@@ -326,9 +326,9 @@ fn decode_intent(decoder: &mut Decoder<'_>) -> Result<Intent, FrameError> {
     Ok(Intent { id, entity, wish, ttl_ms })
 }
 
-fn decode_attributes(decoder: &mut Decoder<'_>) -> Result<Vec<(Box<str>, Json)>, decode::Error> {
+fn decode_attributes(decoder: &mut Decoder<'_>) -> Result<Members, decode::Error> {
     let count = length(decoder.map()?, MAX_FIELDS)?;
-    (0..count).map(|_| Ok((decoder.str()?.into(), json(decoder)?))).collect()
+    (0..count).map(|_| Ok((decoder.str()?, json(decoder)?))).collect()
 }
 
 fn json(decoder: &mut Decoder<'_>) -> Result<Json, decode::Error> {
@@ -339,9 +339,10 @@ fn json(decoder: &mut Decoder<'_>) -> Result<Json, decode::Error> {
     text.parse().map_err(decode::Error::custom)
 }
 
-/// Keys: 0 id, 1 status.
+/// Keys: 0 id, 1 status, 2 explanation.
 fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
-    certain(out.u8(8).and_then(|out| out.map(2)).and_then(|out| out.u8(0)));
+    let keys = 2 + u64::from(outcome.explanation.is_some());
+    certain(out.u8(8).and_then(|out| out.map(keys)).and_then(|out| out.u8(0)));
     encode_dot(outcome.id, out);
     let status = match outcome.status {
         Status::Accepted => 0,
@@ -350,14 +351,19 @@ fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
         Status::Expired => 3,
     };
     certain(out.u8(1).and_then(|out| out.u8(status)));
+    if let Some(explanation) = &outcome.explanation {
+        certain(out.u8(2).and_then(|out| out.str(explanation.as_str())));
+    }
 }
 
 fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
     let keys = length(decoder.map()?, 64)?;
-    let (mut id, mut status) = (None, None);
+    let (mut id, mut status, mut explanation) = (None, None, None);
     for _ in 0..keys {
         match decoder.u32()? {
             0 => id = Some(decode_dot(decoder)?),
+            // An outcome counts without its words, so words that may not be shown are no reason to end a session.
+            2 if decoder.datatype()? == Type::String => explanation = Explanation::parse(decoder.str()?),
             1 if decoder.datatype()? == Type::U8 => {
                 status = Some(match decoder.u8()? {
                     0 => Status::Accepted,
@@ -370,7 +376,7 @@ fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
         }
     }
     match (id, status) {
-        (Some(id), Some(status)) => Ok(Outcome { id, status }),
+        (Some(id), Some(status)) => Ok(Outcome { id, status, explanation }),
         _ => Err(FrameError::Kind),
     }
 }

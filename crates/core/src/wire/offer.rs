@@ -12,7 +12,7 @@ use minicbor::{Decoder, Encoder, decode};
 use super::{
     Actors, FrameError,
     message::{OFFER, open},
-    version::{Draft, decode_version, encode_version, length},
+    version::{Draft, decode_version, encode_version_without, length},
 };
 use crate::{
     EntityId, HomeId, Space,
@@ -167,6 +167,8 @@ pub struct OfferBuilder {
     items: Encoder<Vec<u8>>,
     count: u64,
     place: u64,
+    /// Room for the groups of one version.
+    scratch: Vec<u8>,
 }
 
 impl OfferBuilder {
@@ -175,7 +177,7 @@ impl OfferBuilder {
         if actors.is_crowded() {
             actors.renew();
         }
-        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0, place: 0 }
+        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0, place: 0, scratch: Vec::new() }
     }
 
     /// Adds an entity without the groups for which `has` is true.
@@ -216,7 +218,7 @@ impl OfferBuilder {
         }
         certain(out.u8(5).and_then(|out| out.array(entity.siblings.len() as u64)));
         for version in entity.siblings.iter() {
-            encode_version(version, self.clock, actors, &has, out);
+            encode_version_without(version, &has, (self.clock, actors), &mut self.scratch, out);
         }
         if heading.replace {
             certain(out.u8(6).and_then(|out| out.bool(true)));

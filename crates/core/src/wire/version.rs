@@ -40,7 +40,7 @@ impl Default for Rest {
 impl Rest {
     /// Takes a group into account.
     pub fn add(&mut self, group: &Group<'_>) {
-        self.0.write(group.key.as_bytes());
+        self.0.write(group.key);
         self.0.write(&[0xff]);
         if self.1 == Some(group.dot) {
             return;
@@ -100,17 +100,34 @@ impl Draft {
     }
 }
 
-/// Encodes a version without the groups for which `has` is true.
-pub fn encode_version(
+/// Encodes a whole version.
+pub fn encode_version(version: &Version, clock: Hlc, actors: &mut Actors, out: &mut Encoder<Vec<u8>>) {
+    encode(version, version.body.as_bytes(), None, (clock, actors), out);
+}
+
+/// Encodes a version without the groups for which `has` is true, in the room that `scratch` has.
+pub fn encode_version_without(
     version: &Version,
-    clock: Hlc,
-    actors: &mut Actors,
     has: impl Fn(&Group<'_>) -> bool,
+    (clock, actors): (Hlc, &mut Actors),
+    scratch: &mut Vec<u8>,
     out: &mut Encoder<Vec<u8>>,
 ) {
-    let (mut body, mut rest) = (BodyBuilder::new(version.dot, 128), Rest::default());
+    let mut body = BodyBuilder::in_place(version.dot, std::mem::take(scratch));
+    let mut rest = Rest::default();
     version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
-    let (body, rest, flags) = (body.finish(), rest.check(), flags(version));
+    *scratch = body.into_bytes();
+    encode(version, scratch, rest.check(), (clock, actors), out);
+}
+
+fn encode(
+    version: &Version,
+    body: &[u8],
+    rest: Option<u32>,
+    (clock, actors): (Hlc, &mut Actors),
+    out: &mut Encoder<Vec<u8>>,
+) {
+    let flags = flags(version);
     let keys = 3 + u64::from(!version.context.is_empty()) + u64::from(rest.is_some()) + u64::from(flags != 0);
     let unknown = unknown_keys(version);
     certain(
@@ -125,7 +142,7 @@ pub fn encode_version(
             certain(out.u32(actors.number(dot.actor)).and_then(|out| out.u64(dot.hlc.0)));
         }
     }
-    certain(out.u8(3).and_then(|out| out.bytes(body.as_bytes())));
+    certain(out.u8(3).and_then(|out| out.bytes(body)));
     if let Some(check) = rest {
         certain(out.u8(4).and_then(|out| out.u32(check)));
     }
@@ -167,7 +184,11 @@ pub fn decode_version(
     let (Some(actor), Some(hlc), Some(body)) = (actor, hlc, body) else {
         return Err(decode::Error::message("a version names its actor, stamp and groups"));
     };
-    let dot = Dot { actor, hlc };
+    let (dot, context) = (Dot { actor, hlc }, context.unwrap_or_default());
+    // nobody could ever write a version that has seen this one, if it claimed to have seen its own future
+    if context.dots().any(|seen| seen.actor == actor) {
+        return Err(decode::Error::message("a context names others than the version's own actor"));
+    }
     let body = Body::parse(body, dot).map_err(decode::Error::custom)?;
     if unknown.len() > MAX_ENTITY {
         return Err(decode::Error::message("unknown keys are too long"));
@@ -179,7 +200,7 @@ pub fn decode_version(
     };
     let version = Version {
         dot,
-        context: context.unwrap_or_default(),
+        context,
         body,
         cause: cause(flags),
         deleted: flags & DELETED != 0,

@@ -181,25 +181,24 @@ impl Loop {
 pub(super) fn parsed(update: &node::Update) -> Result<Update, NodeError> {
     let value = |raw: &serde_json::value::RawValue| raw.get().parse().map_err(invalid);
     let state = update.state.as_deref().map(crosshome_core::json::Json::string);
-    let patch = || {
-        update
-            .patch
-            .iter()
-            .map(|(name, raw)| Ok((name.as_str().into(), raw.as_deref().map(value).transpose()?)))
-    };
+    let patch =
+        || update.patch.iter().map(|(name, raw)| Ok((name.as_str(), raw.as_deref().map(value).transpose()?)));
     let attributes = match &update.attributes {
         None if update.patch.is_empty() => Attributes::Keep,
-        None => Attributes::Patch(patch().collect::<Result<_, NodeError>>()?),
+        None => {
+            let boxed = patch().map(|entry| entry.map(|(name, set)| (name.into(), set)));
+            Attributes::Patch(boxed.collect::<Result<_, NodeError>>()?)
+        }
         Some(all) => {
             let kept = all.iter().filter(|(name, _)| !update.patch.contains_key(*name));
             let mut members = kept
-                .map(|(name, raw)| Ok((name.as_str().into(), value(raw)?)))
+                .map(|(name, raw)| Ok((name.as_str(), value(raw)?)))
                 .collect::<Result<Vec<_>, NodeError>>()?;
             for entry in patch() {
                 let (name, set) = entry?;
                 members.extend(set.map(|set| (name, set)));
             }
-            Attributes::Replace(members)
+            Attributes::Replace(members.into_iter().collect())
         }
     };
     let update = Update { state, attributes };

@@ -266,7 +266,7 @@ mod tests {
         replica.epochs.open(0x5eed, 0);
         let (store, _) = Store::in_memory().expect("memory");
         let mut keeper = Keeper::new(Committer::start(store), 0, &replica, mpsc::channel(1).0);
-        replica.reincarnate();
+        replica.reincarnate(1);
         replica.grants.set(None, Selector::Glob("light.*".into()), None, 1);
         let (batch, _) = keeper.collect(&replica, Vec::new());
         assert_eq!(batch.actor, Some(replica.actor()));

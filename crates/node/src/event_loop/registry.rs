@@ -7,6 +7,7 @@ use crosshome_core::{
     effect::{Durability, Effect},
     grant::{Right, Selector, Traits},
     hlc::Hlc,
+    json::Members,
     table,
     update::{Attributes, Update},
     version::Cause,
@@ -51,7 +52,7 @@ impl Loop {
         self.keep(id.clone(), row);
         self.give_existence(&id, register.class)?;
         if register.shared {
-            self.set_grant(with, Selector::Entity(id.clone()), Some(Right::Read));
+            self.set_grant(with, Selector::Entity(id.clone()), Right::Read);
         }
         self.registered(id.as_str())
     }
@@ -67,7 +68,7 @@ impl Loop {
         merge_metadata(&mut row, &change.metadata)?;
         self.keep(id.clone(), row);
         match change.shared {
-            Some(true) => self.set_grant(None, Selector::Entity(id.clone()), Some(Right::Read)),
+            Some(true) => self.set_grant(None, Selector::Entity(id.clone()), Right::Read),
             Some(false) => self.withdraw_everywhere(&id),
             None => {}
         }
@@ -121,7 +122,7 @@ impl Loop {
             Some(views::Class::Device) => table::Class::Device,
             None => super::entities::class_of(&key),
         };
-        let empty = Update { state: None, attributes: Attributes::Replace(Vec::new()) };
+        let empty = Update { state: None, attributes: Attributes::Replace(Members::default()) };
         self.write(&key, &empty, Cause::Person, Some(class))
     }
 
@@ -165,7 +166,7 @@ fn merge_metadata(row: &mut RegistryRow, metadata: &Map<String, Value>) -> Resul
         }
     }
     let text = Value::Object(all.clone()).to_string();
-    crosshome_core::json::members(&text).map_err(invalid)?;
+    text.parse::<Members>().map_err(invalid)?;
     if let Some(name) = all.get("name").and_then(Value::as_str) {
         row.name = name.into();
     }

@@ -24,7 +24,7 @@ impl Loop {
         let view = entity.view()?;
         let (state, attributes) = fields(&view);
         let changed =
-            view.groups().find(|group| group.key == "state").map_or(view.dot.hlc, |group| group.dot.hlc);
+            view.groups().find(|group| group.key() == "state").map_or(view.dot.hlc, |group| group.dot.hlc);
         let (space, shared_with) = match entity.key.space {
             Space::Home(home) if home == self.me.id => (views::Space::Own, self.shared_with(entity)),
             Space::Home(_) => (views::Space::Received, Vec::new()),

@@ -2,7 +2,7 @@
 
 use crosshome_core::{
     intent::Wish,
-    json::{self, Json},
+    json::{Json, Members},
 };
 use serde_json::Value;
 
@@ -28,10 +28,7 @@ impl Order {
         match wish {
             Wish::Set { state, attributes } => Ok(Self {
                 state: state.as_ref().map(|state| Wanted::Be(text(state))),
-                attributes: attributes
-                    .iter()
-                    .map(|(name, value)| (name.to_string(), parsed(value)))
-                    .collect(),
+                attributes: wanted(attributes),
             }),
             Wish::Call { service, data } => Self::call(service, data),
         }
@@ -51,19 +48,22 @@ impl Order {
             "set_temperature" => None,
             _ => return Err(format!("this house knows no service {service}")),
         };
-        let members = json::members(data.as_str()).map_err(|error| error.to_string())?;
-        let attributes = members.iter().map(|(name, value)| (name.to_string(), parsed(value))).collect();
-        Ok(Self { state, attributes })
+        let members = data.as_str().parse::<Members>().map_err(|error| error.to_string())?;
+        Ok(Self { state, attributes: wanted(&members) })
     }
 }
 
 fn text(state: &Json) -> String {
-    match parsed(state) {
+    match parsed(state.as_str()) {
         Value::String(text) => text,
         other => other.to_string(),
     }
 }
 
-fn parsed(value: &Json) -> Value {
-    serde_json::from_str(value.as_str()).expect("canonical JSON is JSON")
+fn wanted(attributes: &Members) -> Vec<(String, Value)> {
+    attributes.iter().map(|(name, value)| (name.to_owned(), parsed(value))).collect()
+}
+
+fn parsed(value: &str) -> Value {
+    serde_json::from_str(value).expect("canonical JSON is JSON")
 }

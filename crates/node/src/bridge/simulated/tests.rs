@@ -11,7 +11,7 @@ fn id(text: &str) -> EntityId {
 }
 
 fn set(state: &str, attributes: &str) -> Wish {
-    let attributes = crosshome_core::json::members(attributes).expect("an object");
+    let attributes = attributes.parse().expect("an object");
     Wish::Set { state: Some(Json::string(state)).filter(|_| !state.is_empty()), attributes }
 }
 
@@ -22,7 +22,7 @@ fn call(service: &str, data: &str) -> Wish {
 /// What a report says: entity, state, one attribute.
 fn told(report: &Report, attribute: &str) -> (String, String, Option<String>) {
     let Attributes::Replace(all) = &report.update.attributes else { panic!("a report is whole") };
-    let value = all.iter().find(|(name, _)| &**name == attribute).map(|(_, value)| value.as_str().to_owned());
+    let value = all.iter().find(|(name, _)| *name == attribute).map(|(_, value)| value.to_owned());
     let state = report.update.state.as_ref().expect("a report has a state");
     (report.entity_id.to_string(), state.as_str().to_owned(), value)
 }

@@ -163,7 +163,7 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         ("peers show moon", 1),
         ("share light.hall --with moon", 1),
         ("doctor", 8),
-        ("backup /tmp/x", 1),
+        ("backup /nowhere/x", 2),
         ("nonsense", 2),
     ] {
         let ran = run(&home, line).await;

@@ -37,7 +37,7 @@ use crate::{
     config::Config,
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{Event, Loop, Me, Parts, Stores, shut_out},
+    event_loop::{Event, Loop, Me, Parts, Stores, now_ms, shut_out},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -268,7 +268,7 @@ fn after_restore(
     let find = |key: &MemoKey| memos.iter().find(|(found, _)| found == key).map(|(_, text)| text);
     let read = |text: &String| serde_json::from_str(text).ok();
     let Some(note) = find(&pending) else { return (find(&last).and_then(read), Vec::new()) };
-    replica.reincarnate(crate::event_loop::now_ms());
+    replica.reincarnate(now_ms()); // nothing was said since the start that would have to be said again
     let restored: Option<Restored> = read(note);
     tracing::warn!(
         backup_at = restored.map(|restored| tracing::field::display(restored.backup_at)),

@@ -1,4 +1,5 @@
 //! Parts of the running home together, in one test binary.
 
+mod backups;
 mod channel;
 mod homes;

@@ -151,7 +151,7 @@ mod tests {
         let flat = HomeId([2; 32]);
         let dot = Dot { actor: Actor::first(flat), hlc: Hlc::at(NOW + 2 * HOUR) };
         let update = Update::replace("on", r#"{"brightness":1}"#).unwrap();
-        let body = update.apply("light", &[], dot).unwrap().unwrap();
+        let body = update.apply("light", [], dot).unwrap().unwrap();
         let version = Version {
             dot,
             context: VersionVector::default(),

@@ -268,7 +268,7 @@ proptest! {
 #[test]
 fn version_that_claims_to_have_seen_its_own_future_is_refused() {
     let (dot, clock) = (Dot { actor: Actor::first(THIEF), hlc: Hlc::at(NOW) }, Hlc::at(NOW));
-    let body = Update::state("x").apply("light", &[], dot).unwrap().unwrap();
+    let body = Update::state("x").apply("light", [], dot).unwrap().unwrap();
     let context = [Dot { hlc: Hlc(u64::MAX), ..dot }].into_iter().collect();
     let (cause, unknown) = (Cause::Person, Box::default());
     let version = Version { dot, context, body, cause, deleted: false, timed: true, unknown };

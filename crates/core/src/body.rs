@@ -52,10 +52,9 @@ impl Body {
         if bytes.len() > MAX_ENTITY {
             return Err(BodyError::TooLong(bytes.len()));
         }
-        let mut decoder = Decoder::new(bytes);
-        let (mut last, mut count) = (None, 0);
-        while decoder.position() < bytes.len() {
-            let group = Group::decode(&mut decoder, version)?;
+        let (mut rest, mut last, mut count) = (bytes, None, 0);
+        while !rest.is_empty() {
+            let group = Group::decode(&mut rest, version)?;
             count += check_fields(&group)?;
             if count > MAX_FIELDS || last.is_some_and(|last| last >= group.key) {
                 return Err(BodyError::Order);
@@ -65,12 +64,29 @@ impl Body {
         Ok(Self(bytes.into()))
     }
 
+    /// Returns the body over bytes that were those of a body before.
+    pub(crate) fn trusted(bytes: &[u8], version: Dot) -> Self {
+        debug_assert!(Self::parse(bytes, version).is_ok());
+        Self(bytes.into())
+    }
+
     /// Returns the groups, sorted by key; `version` is the dot of the version that this body belongs to.
     pub fn groups(&self, version: Dot) -> impl Iterator<Item = Group<'_>> {
-        let mut decoder = Decoder::new(&self.0);
+        let mut rest = &*self.0;
         std::iter::from_fn(move || {
-            (decoder.position() < self.0.len())
-                .then(|| Group::decode(&mut decoder, version).expect("a body is checked when it is made"))
+            (!rest.is_empty())
+                .then(|| Group::decode(&mut rest, version).expect("a body is checked when it is made"))
+        })
+    }
+
+    /// Returns the dots of the groups, as [`Body::groups`] does.
+    pub fn dots(&self, version: Dot) -> impl Iterator<Item = Dot> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            (!rest.is_empty()).then(|| {
+                let (_, _, dot) = read_group(&mut rest, version).expect("a body is checked when it is made");
+                dot
+            })
         })
     }
 
@@ -93,12 +109,12 @@ impl<'a> Group<'a> {
 
     /// Returns the names of the fields, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let mut decoder = Decoder::new(self.fields);
-        let alone = (!matches!(decoder.datatype(), Ok(Type::Map))).then(|| own_field(self.key));
-        let count = if alone.is_none() { decoder.map().ok().flatten().unwrap_or(0) } else { 0 };
-        let named = (0..count).map(move |_| {
-            let name = decoder.str().expect("a body is checked when it is made");
-            skip_text(&mut decoder).expect("a body is checked when it is made");
+        let mut rest = self.fields;
+        let count = map_length(&mut rest);
+        let alone = count.is_none().then(|| own_field(self.key));
+        let named = (0..count.unwrap_or(0)).map(move |_| {
+            let name = read_text(&mut rest).and_then(utf8).expect("a body is checked when it is made");
+            read_text(&mut rest).expect("a body is checked when it is made");
             name
         });
         alone.into_iter().chain(named)
@@ -109,18 +125,9 @@ impl<'a> Group<'a> {
         self.fields == other.fields || self.fields().eq(other.fields())
     }
 
-    fn decode(decoder: &mut Decoder<'a>, version: Dot) -> Result<Self, decode::Error> {
-        let items = decoder.array()?;
-        let key = decoder.str()?;
-        let start = decoder.position();
-        skip_fields(decoder)?;
-        let fields = &decoder.input()[start..decoder.position()];
-        let dot = match items {
-            Some(2) => version,
-            Some(3) => decode_dot(decoder, version)?,
-            _ => return Err(decode::Error::message("a group has two or three parts")),
-        };
-        Ok(Self { key, dot, fields })
+    fn decode(rest: &mut &'a [u8], version: Dot) -> Result<Self, decode::Error> {
+        let (key, fields, dot) = read_group(rest, version)?;
+        Ok(Self { key: utf8(key)?, dot, fields })
     }
 }
 
@@ -178,29 +185,19 @@ fn own_field(key: &str) -> &str {
 
 fn fields<'a>(
     key: &'a str,
-    bytes: &'a [u8],
+    mut rest: &'a [u8],
 ) -> impl Iterator<Item = Result<(&'a str, &'a str), decode::Error>> + use<'a> {
-    let mut decoder = Decoder::new(bytes);
-    let single = matches!(decoder.datatype(), Ok(Type::String));
-    let mut left = if single { 1 } else { decoder.map().ok().flatten().unwrap_or(0) };
+    let named = map_length(&mut rest);
+    let mut left = named.unwrap_or(1);
     std::iter::from_fn(move || {
         left = left.checked_sub(1)?;
-        Some(if single {
-            decoder.str().map(|value| (own_field(key), value))
-        } else {
-            decoder.str().and_then(|name| Ok((name, decoder.str()?)))
-        })
+        let name = if named.is_some() { read_text(&mut rest).and_then(utf8) } else { Ok(own_field(key)) };
+        Some(name.and_then(|name| Ok((name, read_text(&mut rest).and_then(utf8)?))))
     })
 }
 
 /// Checks names, order and values of one group and counts its fields.
 fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
-    let mut decoder = Decoder::new(group.fields);
-    match decoder.datatype()? {
-        Type::String => {}
-        Type::Map if decoder.map()?.is_some_and(|n| n as usize <= MAX_FIELDS) => {}
-        _ => return Err(BodyError::Order),
-    }
     let (mut last, mut count) = (None, 0);
     for field in fields(group.key, group.fields) {
         let (name, value) = field?;
@@ -216,33 +213,61 @@ fn check_fields(group: &Group<'_>) -> Result<usize, BodyError> {
     Ok(count)
 }
 
-/// Passes over the fields of a group: a text, or a map of texts.
-fn skip_fields(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
-    let texts = match decoder.datatype()? {
-        Type::Map => decoder.map()?.unwrap_or(0).saturating_mul(2),
-        _ => 1,
+/// Reads key, fields and dot of the next group, of which nothing but the form is checked.
+fn read_group<'a>(rest: &mut &'a [u8], version: Dot) -> Result<(&'a [u8], &'a [u8], Dot), decode::Error> {
+    let own = match rest.split_off_first() {
+        Some(0x82) => true,
+        Some(0x83) => false,
+        _ => return Err(decode::Error::message("a group has two or three parts")),
     };
-    if texts > 2 * MAX_FIELDS as u64 {
+    let key = read_text(rest)?;
+    let fields = *rest;
+    let texts = map_length(rest).map_or(1, |count| 2 * count);
+    if texts > 2 * MAX_FIELDS {
         return Err(decode::Error::message("a group has too many fields"));
     }
-    (0..texts).try_for_each(|_| skip_text(decoder))
+    for _ in 0..texts {
+        read_text(rest)?;
+    }
+    let fields = &fields[..fields.len() - rest.len()];
+    let dot = if own { version } else { read_dot(rest, version)? };
+    Ok((key, fields, dot))
 }
 
-/// Passes over a text without reading it: that is done once, when a body is checked.
-fn skip_text(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
-    let rest = &decoder.input()[decoder.position().min(decoder.input().len())..];
-    let (head, len) = match *rest {
-        [short @ 0x60..0x78, ..] => (1, usize::from(short - 0x60)),
-        [0x78, len, ..] => (2, usize::from(len)),
-        [0x79, a, b, ..] => (3, usize::from(u16::from_be_bytes([a, b]))),
-        [0x7a, a, b, c, d, ..] => (5, u32::from_be_bytes([a, b, c, d]) as usize),
+/// Reads how many fields a map has, if the fields of a group are one.
+fn map_length(rest: &mut &[u8]) -> Option<usize> {
+    let (length, head) = match **rest {
+        [short @ 0xa0..0xb8, ..] => (usize::from(short - 0xa0), 1),
+        [0xb8, length, ..] => (usize::from(length), 2),
+        [0xb9, a, b, ..] => (usize::from(u16::from_be_bytes([a, b])), 3),
+        _ => return None,
+    };
+    *rest = &rest[head..];
+    Some(length)
+}
+
+/// Reads a text as bytes.
+fn read_text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], decode::Error> {
+    let (length, head) = match **rest {
+        [short @ 0x60..0x78, ..] => (usize::from(short - 0x60), 1),
+        [0x78, length, ..] => (usize::from(length), 2),
+        [0x79, a, b, ..] => (usize::from(u16::from_be_bytes([a, b])), 3),
+        [0x7a, a, b, c, d, ..] => (u32::from_be_bytes([a, b, c, d]) as usize, 5),
         _ => return Err(decode::Error::message("a field is a text")),
     };
-    if rest.len() - head < len {
-        return Err(decode::Error::end_of_input());
-    }
-    decoder.set_position(decoder.position() + head + len);
-    Ok(())
+    *rest = &rest[head..];
+    rest.split_off(..length).ok_or_else(decode::Error::end_of_input)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, decode::Error> {
+    std::str::from_utf8(bytes).map_err(|_| decode::Error::message("a text is not UTF-8"))
+}
+
+fn read_dot(rest: &mut &[u8], version: Dot) -> Result<Dot, decode::Error> {
+    let mut decoder = Decoder::new(rest);
+    let dot = decode_dot(&mut decoder, version)?;
+    *rest = &rest[decoder.position()..];
+    Ok(dot)
 }
 
 fn encode_dot(out: &mut Encoder<Vec<u8>>, dot: Dot, version: Dot) {

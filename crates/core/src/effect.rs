@@ -13,8 +13,8 @@ pub enum Effect {
     Commit(Durability),
     /// Tells observers that an entity has changed.
     Changed(Number),
-    /// Tells observers that an entity is no longer known.
-    Removed(EntityKey),
+    /// Tells observers that the entity of this name and birth is no longer known.
+    Removed(EntityKey, u64),
     /// Gives a peer's command to the house.
     Perform {
         /// Who sent it.

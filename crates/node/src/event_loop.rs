@@ -241,7 +241,7 @@ impl Loop {
             match effect {
                 Effect::Commit(_) | Effect::Restamped => {}
                 Effect::Changed(number) => self.tell_changed(number),
-                Effect::Removed(key) => self.tell_removed(&key),
+                Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),
                 Effect::Settled { peer, outcome } => self.settled(peer, &outcome),
                 Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),

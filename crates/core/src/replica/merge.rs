@@ -67,8 +67,9 @@ impl Replica {
     pub fn withdraw(&mut self, peer: HomeId, id: &EntityId) -> Vec<Effect> {
         let number = self.table.find(Space::Home(peer), id);
         let removed = number.and_then(|number| self.table.remove(number));
-        removed
-            .map_or(Vec::new(), |entity| vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key)])
+        removed.map_or(Vec::new(), |entity| {
+            vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key, entity.birth)]
+        })
     }
 
     /// Forgets own writes, up to a stamp, to a peer's entity that the peer has refused, and tells whether there
@@ -213,7 +214,7 @@ impl Replica {
 /// Returns the dots of what versions say: their own and those of their groups.
 fn said(versions: &Siblings) -> impl Iterator<Item = Dot> {
     versions.iter().flat_map(|version| {
-        let groups = version.groups().map(|group| group.dot).filter(|dot| *dot != version.dot);
+        let groups = version.body.dots(version.dot).filter(|dot| *dot != version.dot);
         std::iter::once(version.dot).chain(groups)
     })
 }

@@ -60,7 +60,7 @@ struct Due {
 /// What the peer has of one entity.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    generation: u32,
+    birth: u64,
     seq: u64,
     mark: Hlc,
     right: Option<Right>,
@@ -242,9 +242,10 @@ impl Outgoing {
             }
             let Some(entity) = table.get(due.number) else { continue };
             let fresh = !due.full
-                && self.sent.get(&due.number).is_some_and(|sent| {
-                    sent.seq >= entity.seq.max(due.rank) && sent.generation == entity.generation
-                });
+                && self
+                    .sent
+                    .get(&due.number)
+                    .is_some_and(|sent| sent.seq >= entity.seq.max(due.rank) && sent.birth == entity.birth);
             if !fresh {
                 self.push(replica, (peer, joint), due.number, entity, due.full, &mut out);
             }
@@ -347,7 +348,7 @@ impl Outgoing {
         out: &mut OfferBuilder,
     ) {
         let Some(seen) = visible(replica, peer, joint, entity) else { return };
-        let known = self.sent.get(&number).copied().filter(|sent| sent.generation == entity.generation);
+        let known = self.sent.get(&number).copied().filter(|sent| sent.birth == entity.birth);
         let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
         let mark = known.map_or(before, |sent| sent.mark.max(before));
         let me = replica.actor();
@@ -359,7 +360,7 @@ impl Outgoing {
         out.push(number, entity, heading, (me.home, peer), &mut self.actors, has);
         let mark = replica.clock().last();
         let sent = Sent {
-            generation: entity.generation,
+            birth: entity.birth,
             seq: entity.seq.max(seen.since),
             mark,
             right: seen.right,

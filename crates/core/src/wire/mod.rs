@@ -27,3 +27,4 @@ pub(crate) use message::{BYE, OFFER, is_tagged, open, tag};
 pub(crate) use offer::Heading;
 pub use offer::{Item, Offer, OfferBuilder};
 pub use version::{Draft, Rest, decode_version, encode_version};
+pub(crate) use version::{decode_trusted, encode_whole};

@@ -103,7 +103,22 @@ pub fn encode_version(
 ) {
     let (mut body, mut rest) = (BodyBuilder::new(version.dot, 128), Rest::default());
     version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
-    let (body, rest, flags) = (body.finish(), rest.check(), flags(version));
+    encode_parts(version, (body.finish().as_bytes(), rest.check()), clock, actors, out);
+}
+
+/// Encodes a version with all its groups.
+pub(crate) fn encode_whole(version: &Version, clock: Hlc, actors: &mut Actors, out: &mut Encoder<Vec<u8>>) {
+    encode_parts(version, (version.body.as_bytes(), None), clock, actors, out);
+}
+
+fn encode_parts(
+    version: &Version,
+    (body, rest): (&[u8], Option<u32>),
+    clock: Hlc,
+    actors: &mut Actors,
+    out: &mut Encoder<Vec<u8>>,
+) {
+    let flags = flags(version);
     let keys = 3 + u64::from(!version.context.is_empty()) + u64::from(rest.is_some()) + u64::from(flags != 0);
     let unknown = unknown_keys(version);
     certain(
@@ -118,7 +133,7 @@ pub fn encode_version(
             certain(out.u32(actors.number(dot.actor)).and_then(|out| out.u64(dot.hlc.0)));
         }
     }
-    certain(out.u8(3).and_then(|out| out.bytes(body.as_bytes())));
+    certain(out.u8(3).and_then(|out| out.bytes(body)));
     if let Some(check) = rest {
         certain(out.u8(4).and_then(|out| out.u32(check)));
     }
@@ -138,6 +153,27 @@ pub fn decode_version(
     clock: Hlc,
     actors: &Actors,
 ) -> Result<Draft, decode::Error> {
+    let (parts, body, rest) = decode_parts(decoder, clock, actors)?;
+    let body = Body::parse(body, parts.dot).map_err(decode::Error::custom)?;
+    Ok(Draft { version: Version { body, ..parts }, rest })
+}
+
+/// Decodes a version that this home has written, and whose bytes are known to be those.
+pub(crate) fn decode_trusted(
+    decoder: &mut Decoder<'_>,
+    clock: Hlc,
+    actors: &Actors,
+) -> Result<Version, decode::Error> {
+    let (parts, body, _) = decode_parts(decoder, clock, actors)?;
+    Ok(Version { body: Body::trusted(body, parts.dot), ..parts })
+}
+
+/// Decodes a version whose body is still to be read, with the check of the groups left out.
+fn decode_parts<'a>(
+    decoder: &mut Decoder<'a>,
+    clock: Hlc,
+    actors: &Actors,
+) -> Result<(Version, &'a [u8], Option<u32>), decode::Error> {
     let keys = length(decoder.map()?, 64)?;
     let (mut actor, mut hlc, mut context, mut body, mut rest, mut flags) = (None, None, None, None, None, 0);
     let (mut unknown, mut unknown_count) = (Vec::new(), 0u32);
@@ -160,8 +196,6 @@ pub fn decode_version(
     let (Some(actor), Some(hlc), Some(body)) = (actor, hlc, body) else {
         return Err(decode::Error::message("a version names its actor, stamp and groups"));
     };
-    let dot = Dot { actor, hlc };
-    let body = Body::parse(body, dot).map_err(decode::Error::custom)?;
     if unknown.len() > MAX_ENTITY {
         return Err(decode::Error::message("unknown keys are too long"));
     }
@@ -171,15 +205,15 @@ pub fn decode_version(
         [&unknown_count.to_be_bytes()[..], &unknown].concat().into()
     };
     let version = Version {
-        dot,
+        dot: Dot { actor, hlc },
         context: context.unwrap_or_default(),
-        body,
+        body: Body::default(),
         cause: cause(flags),
         deleted: flags & DELETED != 0,
         timed: flags & UNTIMED == 0,
         unknown,
     };
-    Ok(Draft { version, rest })
+    Ok((version, body, rest))
 }
 
 fn decode_context(decoder: &mut Decoder<'_>, actors: &Actors) -> Result<VersionVector, decode::Error> {

@@ -77,8 +77,7 @@ impl Loop {
             }
         }
         let changed = self.effects[before..].iter().filter(|effect| matches!(effect, Effect::Changed(_)));
-        link.count(changed.count() as u32);
-        link.wait_if_congested();
+        link.read_on(changed.count() as u32);
         if !was_online && link.session.greeting().is_some() {
             self.came_online(id);
         }

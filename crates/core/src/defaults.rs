@@ -85,6 +85,17 @@ pub const WANTED_AT_ONCE: usize = 1_000;
 /// Furthest a peer's log may move ahead in one message; more is a broken or lying peer.
 pub const MAX_JUMP: u64 = 1 << 32;
 
+// Settling conflicts
+
+/// Most rules of one policy: a house has a handful, and all of them travel in one message.
+pub const MAX_RULES: usize = 64;
+
+/// Longest pattern of a rule in bytes: as long as an entity id.
+pub const MAX_PATTERN: usize = MAX_ENTITY_ID;
+
+/// Longest template of a rule in bytes: a screen full of Jinja.
+pub const MAX_TEMPLATE: usize = 4096;
+
 // Pairing
 
 /// How long a shown code is good for: enough to walk to the other house's tablet, too short to be

@@ -2,6 +2,7 @@
 
 use crate::{
     EntityKey, HomeId,
+    conflict::Conflict,
     intent::{Intent, Outcome},
     table::Number,
 };
@@ -13,6 +14,10 @@ pub enum Effect {
     Commit(Durability),
     /// Tells observers that an entity has changed.
     Changed(Number),
+    /// Puts on record that an entity had changed in several homes at once.
+    Conflict(Box<Conflict>),
+    /// Stores the joint space's policy and tells the other members.
+    JointPolicy,
     /// Tells observers that the entity of this name and birth is no longer known.
     Removed(EntityKey, u64),
     /// Gives a peer's command to the house.

@@ -1,8 +1,8 @@
 //! An entity as it is stored: a checksum, and one CBOR map per entity.
 //!
 //! The first eight bytes are the [`Place`] and the map under SipHash-1-3, little-endian. Map keys: 0 class,
-//! 1 actors, 2 versions as on the wire, 3 the owner's place when it sent this, 4 right. The place stands
-//! beside the record.
+//! 1 actors, 2 versions as on the wire, 3 the owner's place when it sent this, 4 right, 5 the code of the
+//! strategy. The place stands beside the record.
 //!
 //! What is written was checked when it came into this home. So a record whose checksum is right is what was
 //! written there, and its values are not checked again: of the time of a start that would take the most.
@@ -18,6 +18,7 @@ use crate::{
     defaults::MAX_SIBLINGS,
     grant::Right,
     hlc::Hlc,
+    policy::Strategy,
     table::{Class, Entity},
     wire::{Actors, decode_trusted, encode_whole},
 };
@@ -49,7 +50,7 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     let mut out = Encoder::new(Vec::with_capacity(length));
     out.writer_mut().extend([0; CHECKSUM]);
     let class = u8::from(entity.class == Class::Document);
-    certain(out.map(5).and_then(|out| out.u8(0)).and_then(|out| out.u8(class)).and_then(|out| out.u8(1)));
+    certain(out.map(6).and_then(|out| out.u8(0)).and_then(|out| out.u8(class)).and_then(|out| out.u8(1)));
     let mut actors = Actors::default();
     for version in entity.siblings.iter() {
         actors.number(version.dot.actor);
@@ -62,7 +63,8 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     }
     certain(out.u8(3).and_then(|out| out.u64(entity.sent_at)));
     let right = entity.right.map_or(0, |right| right as u8 + 1);
-    certain(out.u8(4).and_then(|out| out.u8(right)));
+    certain(out.u8(4).and_then(|out| out.u8(right)).and_then(|out| out.u8(5)));
+    certain(out.u8(entity.strategy as u8));
     let mut record = out.into_writer();
     let checksum = checksum(&entity.key, entity.birth, entity.seq, &record[CHECKSUM..]);
     record[..CHECKSUM].copy_from_slice(&checksum);
@@ -101,6 +103,7 @@ pub fn decode(place: Place, record: &[u8]) -> Result<Entity, Error> {
                     .copied()
                     .flatten()
             }
+            5 => entity.strategy = Strategy::from_code(decoder.u8()?),
             _ => decoder.skip()?,
         }
     }

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, effect::Effect, replica::Replica};
+use crosshome_core::{HomeId, conflict::Conflict, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +86,6 @@ pub(crate) enum Event {
 pub(crate) struct Me {
     pub(crate) id: HomeId,
     pub(crate) name: String,
-    pub(crate) boot: u64,
     pub(crate) config: Config,
     pub(crate) sync_port: Option<u16>,
     pub(crate) api: Option<String>,
@@ -239,7 +238,11 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped => {}
+                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy => {}
+                Effect::Conflict(conflict) => {
+                    let Conflict { key, strategy, .. } = *conflict;
+                    tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
+                }
                 Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),

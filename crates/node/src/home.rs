@@ -190,7 +190,6 @@ async fn assemble(
     let me = Me {
         id,
         name,
-        boot: getrandom::u64().map_err(|_| StartError::Random)?,
         config,
         sync_port: sync_address.map(|address| address.port()),
         api: Some(api_url),

@@ -8,6 +8,7 @@ use crate::{
     effect::{Durability, Effect, Incident},
     grant::Right,
     hlc::{Hlc, Skew},
+    policy::Strategy,
     siblings::Siblings,
     table::{Class, Entity, Number},
     version::Version,
@@ -26,6 +27,8 @@ pub struct Offered {
     pub sent_at: u64,
     /// What this home may do with it.
     pub right: Option<Right>,
+    /// What settles its conflicts, where the sender owns it.
+    pub strategy: Strategy,
     /// Whether versions that the owner's offer lacks are void: the owner does not know them (any more).
     pub replace: bool,
 }
@@ -44,8 +47,7 @@ impl Replica {
         let number = self.table.find(offered.key.space, &offered.key.id);
         let (latest, lost) = self.check(peer, number, &offered)?;
         self.clock.observe(latest, now_ms)?;
-        let number =
-            number.unwrap_or_else(|| self.table.insert(Entity::new(offered.key.clone(), offered.class)));
+        let number = number.unwrap_or_else(|| self.insert(offered.key.clone(), offered.class));
         let mut durability = durability(offered.class);
         let mut effects = Vec::with_capacity(2);
         if lost {
@@ -56,6 +58,7 @@ impl Replica {
         if self.take_in(peer, number, offered) {
             self.table.touch(number);
             effects.insert(0, Effect::Changed(number));
+            effects.extend(self.conflict(number));
         }
         if !effects.is_empty() {
             effects.insert(0, Effect::Commit(durability));
@@ -92,8 +95,10 @@ impl Replica {
         let Some(entity) = self.table.get_mut(number) else { return false };
         let mut changed = false;
         if entity.key.space == Space::Home(peer) {
-            changed = (entity.right, entity.class) != (offered.right, offered.class);
-            (entity.right, entity.class, entity.sent_at) = (offered.right, offered.class, offered.sent_at);
+            let said = (offered.right, offered.class, offered.strategy);
+            changed = (entity.right, entity.class, entity.strategy) != said;
+            (entity.right, entity.class, entity.strategy) = said;
+            entity.sent_at = offered.sent_at;
             if offered.replace {
                 // own edits stay until the owner has answered them; all others the owner knows, or they are void
                 let void =
@@ -282,6 +287,7 @@ mod tests {
             class: Class::Document,
             versions,
             sent_at: 0,
+            strategy: Strategy::default(),
             right: Some(Right::Edit),
             replace: false,
         }

@@ -15,6 +15,7 @@ use crate::{
     dot::{Dot, VersionVector},
     effect::{Durability, Effect},
     hlc::{Clock, Hlc},
+    policy::JointPolicy,
     table::Number,
     version::Version,
 };
@@ -37,6 +38,10 @@ impl Replica {
         (self.clock, self.stored) = (Clock::after(Hlc::at(now_ms)), Hlc::at(now_ms));
         let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
         let mut effects = vec![Effect::Commit(Durability::Now), Effect::Restamped];
+        if let Some(joint) = self.joint_policy.clone().filter(|joint| joint.dot.hlc > limit) {
+            self.joint_policy = Some(JointPolicy { dot: self.stamp(now_ms), ..joint });
+            effects.push(Effect::JointPolicy);
+        }
         let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
         for number in numbers {
             if self.restamp_entity(number, limit, now_ms) {
@@ -74,5 +79,62 @@ impl Replica {
             }
         }
         !late.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        EntityKey, HomeId,
+        dot::Actor,
+        replica::{Offered, Options},
+        siblings::Siblings,
+        table::Class,
+        update::{Attributes, Update},
+        version::Cause,
+    };
+
+    const HOUR: u64 = 3_600_000;
+    const NOW: u64 = 1_800_000_000_000;
+
+    #[test]
+    fn update_of_what_came_from_the_future_says_all_of_it_under_its_own_stamp() {
+        // the clocks of both stand hours behind, and the flat's had stood hours ahead before
+        let mut villa = Replica::restore(Actor::first(HomeId([1; 32])), Hlc::at(NOW), 0, Options::default());
+        let flat = HomeId([2; 32]);
+        let dot = Dot { actor: Actor::first(flat), hlc: Hlc::at(NOW + 2 * HOUR) };
+        let update = Update::replace("on", r#"{"brightness":1}"#).unwrap();
+        let body = update.apply("light", &[], dot).unwrap().unwrap();
+        let version = Version {
+            dot,
+            context: VersionVector::default(),
+            body,
+            cause: Cause::Person,
+            deleted: false,
+            timed: true,
+            unknown: Box::default(),
+        };
+        let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
+        let versions: Siblings = [version].into_iter().collect();
+        let (class, right) = (Class::Document, None);
+        let offered = Offered {
+            key: key.clone(),
+            class,
+            versions,
+            sent_at: 0,
+            right,
+            strategy: Default::default(),
+            replace: false,
+        };
+        villa.merge(flat, offered, NOW - 3 * HOUR).unwrap();
+
+        villa.restamp(NOW - 3 * HOUR);
+        let brighter = Attributes::Patch(vec![("effect".into(), Some(crate::json::Json::string("rain")))]);
+        let update = Update { state: None, attributes: brighter };
+        villa.update(&key, Class::Document, &update, Cause::Person, NOW - 3 * HOUR).unwrap();
+        let siblings = &villa.find(&key).unwrap().siblings;
+        assert_eq!(siblings.len(), 1);
+        assert!(siblings[0].groups().all(|group| group.dot == siblings[0].dot), "{siblings:?}");
     }
 }

@@ -124,19 +124,18 @@ fn any_said() -> impl Strategy<Value = Said> {
 
 fn any_hello() -> impl Strategy<Value = Hello> {
     let trail = prop::collection::vec((prop_oneof![Just(EPOCH), any::<u64>()], any_place()), 0..3);
-    (trail, any_stamp(), any_stamp(), any_place(), any::<u64>()).prop_map(
-        |(trail, mark, latest, head, epoch)| {
+    (trail, any_stamp(), any_stamp(), any_place(), any::<u64>(), any::<Option<u128>>()).prop_map(
+        |(trail, mark, latest, head, epoch, digest)| {
             let cursor = Cursor { trail, mark, latest };
             Hello {
                 proto_low: 1,
                 proto_high: 1,
-                boot: 1,
                 epoch,
                 head,
                 clock: latest,
                 cursor,
                 name: "thief".into(),
-                granted: head,
+                digest: digest.map(Digest),
             }
         },
     )
@@ -203,9 +202,9 @@ fn siblings(replica: &Replica, id: &str) -> Siblings {
 
 /// Lets two honest homes say all they have to say.
 fn talk(a: &mut Replica, b: &mut Replica, joint: bool, now_ms: u64) {
-    let me = |boot| Introduction { boot, name: "", proto_low: 1 };
-    let mut to_b = Session::open(b.actor().home, joint, &me(1), a, now_ms);
-    let mut to_a = Session::open(a.actor().home, joint, &me(2), b, now_ms);
+    let me = Introduction { name: "", proto_low: 1 };
+    let mut to_b = Session::open(b.actor().home, joint, &me, a, now_ms);
+    let mut to_a = Session::open(a.actor().home, joint, &me, b, now_ms);
     for _ in 0..50 {
         while let Some(frame) = to_b.offer(a) {
             to_a.receive(b, &frame, now_ms).expect("a is honest");
@@ -227,14 +226,12 @@ proptest! {
     ) {
         let mut villa = villa();
         let (device, secret) = (siblings(&villa, "light.hall"), siblings(&villa, "input_text.secret"));
-        let me = Introduction { boot: 5, name: "villa", proto_low: 1 };
+        let me = Introduction { name: "villa", proto_low: 1 };
         let mut session = Session::open(THIEF, joint, &me, &villa, NOW);
         session.receive(&mut villa, &Message::Hello(hello).encode(), NOW).unwrap();
-        let (mut actors, mut place) = (Actors::default(), session.tags.1);
+        let mut actors = Actors::default();
         for said in &speech {
-            place = place.wrapping_add(1);
-            let frame = tag(encode(said, &mut actors), place);
-            if session.receive(&mut villa, &frame, NOW).is_err() {
+            if session.receive(&mut villa, &encode(said, &mut actors), NOW).is_err() {
                 break;
             }
             session.committed(&villa);

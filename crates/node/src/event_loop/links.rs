@@ -45,8 +45,7 @@ impl Loop {
                 return;
             }
         }
-        let introduction =
-            Introduction { boot: self.me.boot, name: &self.me.name, proto_low: peer.row.proto_low };
+        let introduction = Introduction { name: &self.me.name, proto_low: peer.row.proto_low };
         let mut session = Session::open(id, false, &introduction, &self.replica, now_ms());
         if let Some((ours, theirs)) = proof {
             session.prove(ours, theirs);
@@ -215,7 +214,9 @@ impl Loop {
         if known.is_some() || risen {
             self.keeper.peers_changed();
         }
-        link.ping(&self.replica, now_ms());
+        if peer.rtt_ms.is_none() {
+            link.ping(&self.replica, now_ms()); // people ask how far it is; after that the heartbeat tells
+        }
         self.tell_peer(id);
     }
 

@@ -56,8 +56,8 @@ struct Signs {
     starved: AtomicBool,
     /// How long the reader is to wait before it reads on, in milliseconds.
     pause_ms: AtomicU64,
-    /// The loop has taken in what was read: only then more is, so that nothing decrypted piles up.
-    taken: Notify,
+    /// The loop has counted what was read, for a reader that must keep a rate.
+    counted: Notify,
 }
 
 /// How fast a peer may send updates, when the configuration sets a rate.
@@ -65,16 +65,6 @@ struct Pace {
     per_s: NonZeroU32,
     /// When what has come would have come at that rate.
     due: Instant,
-}
-
-impl Pace {
-    /// Counts updates, and returns how long the peer has to wait for having sent them so early.
-    fn count(&mut self, updates: u32) -> Duration {
-        let now = Instant::now();
-        self.due = self.due.max(now) + Duration::from_secs(1) * updates / self.per_s.get();
-        // a second's worth may come at once
-        self.due.saturating_duration_since(now).saturating_sub(Duration::from_secs(1))
-    }
 }
 
 impl Drop for Link {
@@ -135,13 +125,22 @@ impl Link {
         self.pings.1.take().map(millis)
     }
 
-    /// Lets the reader read on, after so many updates were taken in: later if the peer has sent more of them than
-    /// its rate allows, or does not read what it has asked for. What is not read waits at the peer.
-    pub(super) fn read_on(&mut self, updates: u32) {
-        let congested = if self.session.is_congested() { CONGESTED_PAUSE } else { Duration::ZERO };
-        let pause = self.pace.as_mut().map_or(Duration::ZERO, |pace| pace.count(updates)).max(congested);
+    /// Slows the peer down if it has sent more updates than its rate allows: what is not read waits at the peer.
+    pub(super) fn count(&mut self, updates: u32) {
+        let Some(pace) = &mut self.pace else { return };
+        let now = Instant::now();
+        pace.due = pace.due.max(now) + Duration::from_secs(1) * updates / pace.per_s.get();
+        // a second's worth may come at once
+        let pause = pace.due.saturating_duration_since(now).saturating_sub(Duration::from_secs(1));
         self.signs.pause_ms.store(pause.as_millis() as u64, Ordering::Relaxed);
-        self.signs.taken.notify_one();
+        self.signs.counted.notify_one();
+    }
+
+    /// Reads on later if the peer does not read what it has asked for.
+    pub(super) fn wait_if_congested(&self) {
+        if self.session.is_congested() {
+            self.signs.pause_ms.fetch_max(CONGESTED_PAUSE.as_millis() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Hands bursts to the writer while it takes them; an error means that it has ended.
@@ -232,7 +231,9 @@ async fn read(mut reader: LinkReader, signs: Arc<Signs>, name: Name, paced: bool
         reader.set_limit(FRAME_BYTES);
         // Of who may send only so much a second no more is read than the pause after it makes up for.
         most = if paced { 1 } else { BURST };
-        signs.taken.notified().await;
+        if paced {
+            signs.counted.notified().await;
+        }
         let pause_ms = signs.pause_ms.swap(0, Ordering::Relaxed);
         if pause_ms > 0 {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;

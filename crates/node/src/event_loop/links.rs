@@ -76,7 +76,8 @@ impl Loop {
             }
         }
         let changed = self.effects[before..].iter().filter(|effect| matches!(effect, Effect::Changed(_)));
-        link.read_on(changed.count() as u32);
+        link.count(changed.count() as u32);
+        link.wait_if_congested();
         if !was_online && link.session.greeting().is_some() {
             self.came_online(id);
         }

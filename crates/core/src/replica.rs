@@ -114,9 +114,9 @@ impl Replica {
         }
     }
 
-    /// Puts back a stored entity; they come in the order of their places in the log.
-    pub fn put_back(&mut self, entity: Entity) {
-        self.table.restore(entity);
+    /// Puts back stored entities.
+    pub fn put_back(&mut self, entities: impl IntoIterator<Item = Entity>) {
+        self.table.restore(entities);
     }
 
     /// Puts back a stored withdrawal that a peer has not acknowledged yet.
@@ -178,7 +178,7 @@ impl Replica {
         let numbers: Vec<_> = self.table.in_space(Space::Home(peer)).map(|(number, _)| number).collect();
         let removed = numbers.into_iter().filter_map(|number| self.table.remove(number));
         let mut effects = vec![Effect::Commit(Durability::Now)];
-        effects.extend(removed.map(|entity| Effect::Removed(entity.key)));
+        effects.extend(removed.map(|entity| Effect::Removed(entity.key, entity.birth)));
         effects
     }
 
@@ -188,7 +188,7 @@ impl Replica {
         let mut effects = vec![Effect::Commit(Durability::Now)];
         for number in numbers {
             let Some(entity) = self.table.remove(number) else { continue };
-            effects.push(Effect::Removed(entity.key.clone()));
+            effects.push(Effect::Removed(entity.key.clone(), entity.birth));
             let key = EntityKey { space: Space::Home(new), ..entity.key.clone() };
             let number = self.table.insert(Entity { key, ..entity });
             self.table.touch(number);

@@ -325,7 +325,7 @@ impl World {
                     });
                     self.ledger.holds(at, &key, &siblings, may_lose)?;
                 }
-                Effect::Removed(key) => {
+                Effect::Removed(key, _) => {
                     self.note(|_| format!("{at} forgets {key:?}"));
                     self.ledger.forgot(at, key);
                     self.homes[at].running.iter_mut().for_each(|running| running.removed.push(key.clone()));

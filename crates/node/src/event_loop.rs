@@ -252,7 +252,7 @@ impl Loop {
                     tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
                 }
                 Effect::Changed(number) => self.tell_changed(number),
-                Effect::Removed(key) => self.tell_removed(&key),
+                Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),
                 Effect::Settled { peer, outcome } => self.settled(peer, &outcome),
                 Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),

@@ -234,7 +234,7 @@ fn recall(
     let quota = config.sync.max_entities_per_peer.get() as usize;
     let options = Options { seed: Seed::new(seed), quota, ..Options::default() };
     let mut replica = Replica::restore(actor, stored.clock, stored.head, options);
-    store.entities(|entity| replica.put_back(entity))?;
+    store.entities(|entities| replica.put_back(entities))?;
     replica.grants = stored.grants.into_iter().collect();
     replica.epochs = stored.epochs;
     replica.cursors = stored.cursors.into_iter().collect();

@@ -80,8 +80,9 @@ impl Replica {
     pub fn withdraw(&mut self, peer: HomeId, id: &EntityId) -> Vec<Effect> {
         let number = self.table.find(Space::Home(peer), id);
         let removed = number.and_then(|number| self.table.remove(number));
-        removed
-            .map_or(Vec::new(), |entity| vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key)])
+        removed.map_or(Vec::new(), |entity| {
+            vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key, entity.birth)]
+        })
     }
 
     /// Forgets own writes, up to a stamp, to a peer's entity that the peer has refused, and tells whether there

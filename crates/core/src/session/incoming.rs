@@ -320,7 +320,9 @@ pub(super) fn held_after(replica: &Replica, peer: HomeId, seq: u64) -> Vec<Strin
 
 /// Completes all versions of an item, or none.
 fn complete(drafts: Vec<Draft>, replica: &Replica, key: &EntityKey) -> Option<Siblings> {
-    let known = replica.find(key).map(|entity| &entity.siblings[..]).unwrap_or_default();
+    let partial = drafts.iter().any(|draft| draft.rest.is_some());
+    let known =
+        partial.then(|| replica.find(key)).flatten().map(|entity| &entity.siblings[..]).unwrap_or_default();
     drafts.into_iter().map(|draft| draft.complete(known)).collect()
 }
 

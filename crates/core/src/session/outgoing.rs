@@ -60,7 +60,7 @@ struct Due {
 /// What the peer has of one entity.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    generation: u32,
+    birth: u64,
     seq: u64,
     mark: Hlc,
     right: Option<Right>,
@@ -249,9 +249,10 @@ impl Outgoing {
             }
             let Some(entity) = table.get(due.number) else { continue };
             let fresh = !due.full
-                && self.sent.get(&due.number).is_some_and(|sent| {
-                    sent.seq >= entity.seq.max(due.rank) && sent.generation == entity.generation
-                });
+                && self
+                    .sent
+                    .get(&due.number)
+                    .is_some_and(|sent| sent.seq >= entity.seq.max(due.rank) && sent.birth == entity.birth);
             if !fresh {
                 self.push(round, (peer, joint), due.number, entity, due.full, &mut out);
             }
@@ -357,7 +358,7 @@ impl Outgoing {
         let Some(seen) = visible(replica, peer, joint, entity) else { return };
         let place = self.sent.entry(number);
         let known = match &place {
-            Entry::Occupied(sent) => Some(*sent.get()).filter(|sent| sent.generation == entity.generation),
+            Entry::Occupied(sent) => Some(*sent.get()).filter(|sent| sent.birth == entity.birth),
             Entry::Vacant(_) => None,
         };
         let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
@@ -370,7 +371,7 @@ impl Outgoing {
         out.push(number, entity, heading, &has, &mut round.bodies, &mut self.said.actors);
         let mark = replica.clock().last();
         let sent = Sent {
-            generation: entity.generation,
+            birth: entity.birth,
             seq: entity.seq.max(seen.since),
             mark,
             right: seen.right,

@@ -12,7 +12,7 @@ use crate::{
     grant::Grants,
     hlc::Hlc,
     policy::{JointPolicy, Policy},
-    record,
+    record::{self, Place},
     replica::{Options, Replica},
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Disk {
     actor: Actor,
     clock: Hlc,
     head: u64,
-    rows: BTreeMap<EntityKey, (u64, Vec<u8>)>,
+    rows: BTreeMap<EntityKey, (Place, Vec<u8>)>,
     grants: Grants,
     policy: Policy,
     joint_policy: Option<JointPolicy>,
@@ -53,7 +53,7 @@ impl Disk {
             self.rows.remove(&key);
         });
         for (_, entity) in replica.table().since(self.head) {
-            self.rows.insert(entity.key.clone(), (entity.seq, record::encode(entity)));
+            self.rows.insert(entity.key.clone(), (Place::of(entity), record::encode(entity)));
         }
         self.head = replica.table().head();
         self.actor = replica.actor();
@@ -81,11 +81,10 @@ impl Disk {
     /// Starts a home from what is here.
     pub(super) fn start(&self, options: Options) -> Replica {
         let mut replica = Replica::restore(self.actor, self.clock, self.head, options);
-        let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_by_key(|(_, (seq, _))| *seq);
-        for (key, (seq, bytes)) in rows {
-            replica.put_back(record::decode(key.clone(), *seq, bytes).expect("what was stored can be read"));
-        }
+        let read = |(place, bytes): &(Place, Vec<u8>)| {
+            record::decode(place.clone(), bytes).expect("what was stored can be read")
+        };
+        replica.put_back(self.rows.values().map(read));
         for (peer, id, seq) in &self.gone {
             replica.put_back_gone(*peer, id.clone(), *seq);
         }

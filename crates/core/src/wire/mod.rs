@@ -26,4 +26,5 @@ pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Re
 pub(crate) use message::{OFFER, open};
 pub(crate) use offer::Heading;
 pub use offer::{Item, Offer, OfferBuilder, Said};
+pub(crate) use version::decode_trusted;
 pub use version::{Draft, Rest, decode_version, encode_version, encode_version_without};

@@ -15,7 +15,7 @@ use crosshome_core::{
     intent::{Explanation, Intent, Outcome, Status, Wish},
     json::Json,
     policy::{JointPolicy, Policy, Rule, Strategy as Settling},
-    record,
+    record::{self, Place},
     replica::{Options, Replica},
     seed::Seed,
     session::{Introduction, Session},
@@ -340,7 +340,7 @@ proptest! {
     #[test]
     fn record_is_read_as_it_was_written(entity in any_entity()) {
         let bytes = record::encode(&entity);
-        prop_assert_eq!(record::decode(entity.key.clone(), entity.seq, &bytes).unwrap(), entity);
+        prop_assert_eq!(record::decode(Place::of(&entity), &bytes).unwrap(), entity);
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn edit_by_a_restored_home_does_not_hide_what_it_lost() {
     talk(&mut villa, &mut flat);
     let mut restored = Home::new(2);
     restored.replica = Replica::restore(restored.replica.actor(), clock, head, Options::default());
-    restored.replica.put_back(backup);
+    restored.replica.put_back([backup]);
     restored.replica.epochs.open(79, head);
     edits(&mut restored, &key, "b", 6);
     edits(&mut restored, &key, "c", 7);

@@ -358,12 +358,18 @@ pub(crate) struct Backup {
     /// File with the passphrase [default: $CROSSHOME_PASSPHRASE, or a question]
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// File to read
     pub(crate) file: PathBuf,
+    /// Configuration file of the home, which says where its data and its key are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// File with the passphrase [default: $CROSSHOME_PASSPHRASE, or a question]
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,

@@ -100,6 +100,16 @@ impl Client {
         if response.status().is_success() { Ok(response.into_body()) } else { Err(refusal(response).await) }
     }
 
+    /// Sends a body and opens the answer, which is not JSON.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn fetch(&self, path: &str, body: &impl Serialize) -> Result<Incoming, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::Garbled(error.to_string()))?;
+        let response = self.exchange(Request::post(format!("{ROOT}{path}")), Some(body)).await?;
+        if response.status().is_success() { Ok(response.into_body()) } else { Err(refusal(response).await) }
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,

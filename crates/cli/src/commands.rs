@@ -1,5 +1,6 @@
 //! One file per verb: each asks the home and shows the answer.
 
+mod backup;
 mod bench;
 mod completions;
 mod config;
@@ -11,6 +12,7 @@ mod key;
 mod man;
 mod pair;
 mod peers;
+mod restore;
 mod run;
 mod share;
 mod status;
@@ -47,7 +49,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Bench(bench) => bench::run(&bench, screen).await,
         Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
         Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
-        Verb::Backup(_) => Err(Failure::NotYet("backup")),
-        Verb::Restore(_) => Err(Failure::NotYet("restore")),
+        Verb::Backup(backup) => backup::run(&backup, &client?, screen).await,
+        Verb::Restore(restore) => restore::run(&restore, &cli.common, screen).await,
     }
 }

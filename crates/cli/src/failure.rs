@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use crosshome_node::{
+    backup::BackupError,
     config::ConfigErrors,
     home::StartError,
     http::{Problem, TokenError},
@@ -74,6 +75,21 @@ pub(crate) enum Failure {
     /// The demo's story took another turn.
     #[error("the story went wrong: {0}")]
     Story(String),
+    /// There is no backup, or nothing is restored from it.
+    #[error(transparent)]
+    Backup(Box<BackupError>),
+    /// There is no passphrase.
+    #[error("{0}")]
+    Passphrase(String),
+    /// A file is in the way.
+    #[error("{} exists and was left as it is", .0.display())]
+    Exists(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    /// A person did not say yes.
+    #[error("{0}")]
+    Declined(&'static str),
     /// The verb is for later.
     #[error("{0} is not in this version")]
     NotYet(&'static str),
@@ -85,5 +101,11 @@ pub(crate) enum Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self::Refused(Box::new(problem))
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        Self::Backup(Box::new(error))
     }
 }

@@ -10,6 +10,7 @@ mod commands;
 mod events;
 mod failure;
 mod output;
+mod passphrase;
 mod text;
 
 use std::process::ExitCode;

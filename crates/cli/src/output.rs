@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use crosshome_node::{http::Problem, node::Code};
+use crosshome_node::{backup::BackupError, http::Problem, node::Code, store::StoreError};
 use serde::Serialize;
 
 use crate::{
@@ -151,9 +151,20 @@ fn exit(failure: &Failure) -> Exit {
         Failure::TimedOut(_) => Exit::TimedOut,
         Failure::ConflictsOpen(_) => Exit::ConflictsOpen,
         Failure::Sick(_) => Exit::Sick,
+        Failure::Backup(error) => exit_of_backup(error),
+        Failure::Passphrase(_) => Exit::Usage,
+        Failure::Exists(_) | Failure::File { .. } | Failure::Declined(_) => Exit::Failure,
         Failure::Garbled(_) | Failure::Risky(_) | Failure::NoPeer(_) | Failure::Interrupted => Exit::Failure,
         Failure::DemoHome { .. } | Failure::Story(_) => Exit::Failure,
         Failure::Bench(_) | Failure::NotYet(_) | Failure::Output(_) => Exit::Failure,
+    }
+}
+
+fn exit_of_backup(error: &BackupError) -> Exit {
+    match error {
+        BackupError::ShortPassphrase(_) => Exit::Usage,
+        BackupError::WrongPassphrase => Exit::NotAllowed,
+        _ => Exit::Failure,
     }
 }
 
@@ -185,10 +196,24 @@ fn hint(failure: &Failure) -> Option<String> {
         Failure::PairingEnded(_) => "show a new code with crosshome pair --show",
         Failure::ConflictsOpen(_) => "see them with crosshome conflicts list",
         Failure::NoTerminal => "play the story to its end without one: crosshome demo --once",
+        Failure::Exists(_) => "choose another name, or replace it with --yes",
+        Failure::Declined(_) => "answer the question with --yes",
+        Failure::Backup(error) => return hint_of_backup(error).map(str::to_owned),
         Failure::Sick(_) => "follow the remedies above",
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn hint_of_backup(error: &BackupError) -> Option<&'static str> {
+    Some(match error {
+        BackupError::WrongPassphrase => "type it again; nothing was changed",
+        BackupError::Damaged(_) => "take another copy of the file; nothing was changed",
+        BackupError::Store(StoreError::InUse(_)) => {
+            "stop the home first; a backup replaces what it works with"
+        }
+        _ => return None,
+    })
 }
 
 fn hint_of(problem: &Problem) -> Option<String> {

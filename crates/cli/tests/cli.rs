@@ -208,11 +208,13 @@ async fn without_its_socket_the_home_is_found_by_api_json() {
 }
 
 #[tokio::test]
-async fn risky_entity_of_a_glob_is_shared_only_with_a_yes() {
+async fn risky_entity_of_a_glob_or_an_area_is_shared_only_with_a_yes() {
     let home = home().await;
-    let asked = run(&home, "share lock.* --with holiday").await;
-    assert_eq!((asked.code, asked.out.as_str()), (1, ""), "{asked:?}");
-    assert!(asked.err.contains("--yes"), "{asked:?}");
+    for wide in ["share lock.* --with holiday", "share area:Hall --with holiday"] {
+        let asked = run(&home, wide).await;
+        assert_eq!((asked.code, asked.out.as_str()), (1, ""), "{asked:?}");
+        assert!(asked.err.contains("--yes"), "{asked:?}");
+    }
     assert_eq!(run(&home, "share lock.* --with holiday --yes --json").await.json()["applied"], true);
     assert_eq!(run(&home, "share lock.door --with holiday --json").await.json()["applied"], true);
 }

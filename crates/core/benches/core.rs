@@ -45,6 +45,7 @@ fn home(siblings: u8) -> Replica {
             class: Class::Document,
             versions,
             sent_at: 0,
+            strategy: Default::default(),
             right: None,
             replace: false,
         };
@@ -104,7 +105,7 @@ fn pair(lamps: usize) -> (Replica, Replica, Session, Session) {
         let whole = Update::replace(&n.to_string(), ATTRIBUTES).unwrap();
         villa.update(&key, Class::Device, &whole, Cause::Device, NOW).unwrap();
     }
-    let me = Introduction { boot: 1, name: "home", proto_low: 1 };
+    let me = Introduction { name: "home", proto_low: 1 };
     let mut to_flat = Session::open(HOMES[1], false, &me, villa, NOW);
     let mut to_villa = Session::open(HOMES[0], false, &me, flat, NOW);
     let hello = to_villa.offer(flat).unwrap();

@@ -38,11 +38,19 @@ pub const MAX_NODES: usize = 4096;
 /// Most siblings an entity keeps: one per home that may write it, with room to spare.
 pub const MAX_SIBLINGS: usize = 64;
 
+/// Most of them that one peer may have on an entity of this home: an honest one has two at worst, from before and
+/// after a restored backup, and a hostile one must leave room for the changes of others.
+pub const MAX_SIBLINGS_OF_ONE: usize = 8;
+
 /// Most bytes that the siblings of one entity may take together: with all else, they still fit a frame.
 pub const MAX_SIBLING_BYTES: usize = 8 * MAX_ENTITY;
 
 /// Most actors one version vector may name: restores make new ones, homes are few.
 pub const MAX_ACTORS: usize = 256;
+
+/// When a context names more actors than this it begins anew with what its version replaces: what somebody may still
+/// hold from before shows as a sibling then, and nothing is lost.
+pub const CONTEXT_KEPT: usize = 64;
 
 /// Longest frame accepted from a peer, in bytes.
 pub const MAX_FRAME: usize = 1024 * 1024;
@@ -74,6 +82,9 @@ pub const INTENT_TTL_MS: u64 = 30_000;
 /// The same for locks, alarms and garage doors: late is worse than never.
 pub const RISKY_INTENT_TTL_MS: u64 = 10_000;
 
+/// Bytes in which a home tells why it refused a command: two sentences.
+pub const EXPLANATION_BYTES: usize = 200;
+
 /// How many answers may wait for a slow peer before its link is left unread; at eight times as many the session ends.
 ///
 /// A chunk of refused entities makes a few thousand answers at most.
@@ -84,6 +95,17 @@ pub const WANTED_AT_ONCE: usize = 1_000;
 
 /// Furthest a peer's log may move ahead in one message; more is a broken or lying peer.
 pub const MAX_JUMP: u64 = 1 << 32;
+
+// Settling conflicts
+
+/// Most rules of one policy: a house has a handful, and all of them travel in one message.
+pub const MAX_RULES: usize = 64;
+
+/// Longest pattern of a rule in bytes: as long as an entity id.
+pub const MAX_PATTERN: usize = MAX_ENTITY_ID;
+
+/// Longest template of a rule in bytes: a screen full of Jinja.
+pub const MAX_TEMPLATE: usize = 4096;
 
 // Pairing
 

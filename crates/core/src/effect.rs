@@ -2,6 +2,7 @@
 
 use crate::{
     EntityKey, HomeId,
+    conflict::Conflict,
     intent::{Intent, Outcome},
     table::Number,
 };
@@ -13,6 +14,10 @@ pub enum Effect {
     Commit(Durability),
     /// Tells observers that an entity has changed.
     Changed(Number),
+    /// Puts on record that an entity had changed in several homes at once.
+    Conflict(Box<Conflict>),
+    /// Stores the joint space's policy and tells the other members.
+    JointPolicy,
     /// Tells observers that an entity is no longer known.
     Removed(EntityKey),
     /// Gives a peer's command to the house.
@@ -75,6 +80,8 @@ pub enum Incident {
     Quota,
     /// The peer has seen a future of this home that this home has lost: a backup was restored, or a crash cost the end.
     Fork,
+    /// The peer has lost changes that this home has seen: what it does not have any more is repaired here.
+    WentBack,
     /// Both sides held different things while they thought they agreed; repaired.
     Diverged,
 }

@@ -16,8 +16,6 @@
 //! assert_eq!(epochs.resume(&cursor, 25), Resume::Fork(25)); // a backup was restored
 //! ```
 
-use minicbor::{Decode, Encode};
-
 use crate::{
     defaults::{EPOCHS_KEPT, TRAIL_KEPT},
     hlc::Hlc,
@@ -28,17 +26,13 @@ use crate::{
 pub struct Epochs(Vec<(u64, u64)>);
 
 /// Where one home stands in the change log of another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     /// The epochs gone through, each with the last place reached in it.
-    #[n(0)]
     pub trail: Vec<(u64, u64)>,
     /// Every change up to this stamp of the other home's own has arrived.
-    #[n(1)]
     pub mark: Hlc,
     /// The other home's clock when it last sent something.
-    #[n(2)]
     pub latest: Hlc,
 }
 

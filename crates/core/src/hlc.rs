@@ -115,9 +115,10 @@ impl Clock {
 
     /// Tells whether the wall clock can be right: it is not behind what this home has already seen.
     ///
-    /// A board without a battery starts in 1970 and would otherwise refuse the whole present.
+    /// A board without a battery starts in 1970 and would otherwise refuse the whole present. Twice the skew, because
+    /// a peer may have brought this clock ahead by one, and the wall clock may step back a little after that.
     pub fn trusts(&self, now_ms: u64) -> bool {
-        now_ms.saturating_add(MAX_SKEW_MS) >= self.last.ms()
+        now_ms.saturating_add(2 * MAX_SKEW_MS) >= self.last.ms()
     }
 }
 
@@ -149,6 +150,13 @@ mod tests {
         assert!(clock.observe(Hlc(u64::MAX), 1_000).is_err());
         assert_eq!(clock.last(), Hlc::at(1_000));
         assert_eq!(clock.observe(Hlc::at(1_000 + MAX_SKEW_MS), 1_000), Ok(()));
+    }
+
+    #[test]
+    fn wall_clock_that_steps_back_a_little_opens_no_door_to_the_future() {
+        let (now, mut clock) = (1_800_000_000_000, Clock::default());
+        clock.observe(Hlc::at(now + MAX_SKEW_MS), now).unwrap();
+        assert!(clock.admits(Hlc::at(4_000_000_000_000), now - 1_000).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! simulator, the model checker and the fuzzer.
 
 pub mod body;
+pub mod conflict;
 pub mod defaults;
 pub mod digest;
 pub mod dot;
@@ -18,6 +19,7 @@ mod id;
 pub mod intent;
 pub mod json;
 pub mod pairing;
+pub mod policy;
 pub mod record;
 pub mod replica;
 pub mod risk;

@@ -1,7 +1,7 @@
 //! An entity as it is stored: one CBOR map per entity.
 //!
 //! Keys: 0 class, 1 actors, 2 versions as on the wire, 3 the owner's place when it sent this,
-//! 4 right. The name and the place in this home's own log stand beside the record.
+//! 4 right, 5 the code of the strategy. The name and the place in this home's own log stand beside the record.
 
 use minicbor::{Decoder, Encoder};
 
@@ -11,6 +11,7 @@ use crate::{
     defaults::MAX_SIBLINGS,
     grant::Right,
     hlc::Hlc,
+    policy::Strategy,
     table::{Class, Entity},
     wire::{Actors, decode_version, encode_version},
 };
@@ -24,13 +25,14 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     }
     let mut out = Encoder::new(Vec::with_capacity(versions.writer().len() + 64));
     let class = u8::from(entity.class == Class::Document);
-    certain(out.map(5).and_then(|out| out.u8(0)).and_then(|out| out.u8(class)).and_then(|out| out.u8(1)));
+    certain(out.map(6).and_then(|out| out.u8(0)).and_then(|out| out.u8(class)).and_then(|out| out.u8(1)));
     actors.announce(&mut out);
     certain(out.u8(2));
     out.writer_mut().extend_from_slice(versions.writer());
     certain(out.u8(3).and_then(|out| out.u64(entity.sent_at)));
     let right = entity.right.map_or(0, |right| right as u8 + 1);
-    certain(out.u8(4).and_then(|out| out.u8(right)));
+    certain(out.u8(4).and_then(|out| out.u8(right)).and_then(|out| out.u8(5)));
+    certain(out.u8(entity.strategy as u8));
     out.into_writer()
 }
 
@@ -60,6 +62,7 @@ pub fn decode(key: EntityKey, seq: u64, record: &[u8]) -> Result<Entity, minicbo
                     .copied()
                     .flatten()
             }
+            5 => entity.strategy = Strategy::from_code(decoder.u8()?),
             _ => decoder.skip()?,
         }
     }

@@ -17,17 +17,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
-    body::Body,
-    defaults::{CHUNK, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
+    body::{Body, Group},
+    defaults::{CHUNK, CONTEXT_KEPT, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
     epoch::{Cursor, Epochs},
     grant::{Admission, Grants, Right, Traits},
     hlc::{Clock, Hlc},
+    policy::{JointPolicy, Policy, Strategy},
     risk::is_risky,
     seed::Seed,
-    siblings::Siblings,
     table::{Class, Entity, Number, Table},
     update::{Update, UpdateError},
     version::{Cause, Version},
@@ -36,8 +36,10 @@ use crate::{
 mod merge;
 mod restamp;
 mod rules;
+mod settle;
 
 pub use merge::{Offered, Refusal};
+pub use settle::{Choice, ResolveError};
 
 /// What distinguishes one replica from another at its start.
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ pub struct Replica {
     pub epochs: Epochs,
     /// How far this home has followed each peer.
     pub cursors: BTreeMap<HomeId, Cursor>,
+    policy: Policy,
+    joint_policy: Option<JointPolicy>,
     gone: BTreeMap<HomeId, BTreeMap<EntityId, u64>>,
     /// The place in the log where rules last changed.
     ruled: u64,
@@ -100,6 +104,8 @@ impl Replica {
             traits: BTreeMap::new(),
             epochs: Epochs::default(),
             cursors: BTreeMap::new(),
+            policy: Policy::default(),
+            joint_policy: None,
             gone: BTreeMap::new(),
             ruled: head,
             births: 0,
@@ -134,16 +140,16 @@ impl Replica {
         let class = if key.space == Space::Joint { Class::Document } else { class };
         let number = self.writable(key)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
-        let siblings = number.and_then(|number| self.table.get(number)).map(|entity| &entity.siblings);
-        let (latest, nothing) = (siblings.and_then(Siblings::latest), Body::default());
-        let known = latest.is_some_and(|latest| !latest.deleted);
-        let base = latest.map_or(nothing.groups(dot), |latest| latest.body.groups(latest.dot));
-        let body = match update.apply(key.id.domain(), base, dot)? {
+        let entity = number.and_then(|number| self.table.get(number));
+        let base = said_anew(self.base(entity, cause)?, dot);
+        let known =
+            entity.is_some_and(|entity| entity.siblings.latest().is_some_and(|latest| !latest.deleted));
+        let body = match update.apply(key.id.domain(), base.iter().copied(), dot)? {
             Some(body) => body,
             None if known => return Ok(Vec::new()),
             None => Body::default(), // it is there now, even if nothing is said of it yet
         };
-        let number = number.unwrap_or_else(|| self.table.insert(Entity::new(key.clone(), class)));
+        let number = number.unwrap_or_else(|| self.insert(key.clone(), class));
         Ok(self.write(number, Some(body), dot, cause, now_ms))
     }
 
@@ -154,6 +160,7 @@ impl Replica {
     /// Refuses an entity that nobody has or this home may not write.
     pub fn delete(&mut self, key: &EntityKey, cause: Cause, now_ms: u64) -> Result<Vec<Effect>, WriteError> {
         let number = self.writable(key)?.ok_or(WriteError::NotFound)?;
+        self.base(self.table.get(number), cause)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let mut effects = self.write(number, None, dot, cause, now_ms);
         // no report of a device brings a deletion back after a crash
@@ -196,11 +203,6 @@ impl Replica {
             self.me = Actor::first(new);
         }
         effects
-    }
-
-    /// Takes a new incarnation, because dots of the present one may have been given to changes that this home lost.
-    pub fn reincarnate(&mut self) {
-        self.me = self.stranger();
     }
 
     /// Takes note that a peer has followed this home's log to a place that it really has.
@@ -294,23 +296,52 @@ impl Replica {
     ) -> Vec<Effect> {
         let timed = self.clock.trusts(now_ms);
         let entity = self.table.get_mut(number).expect("the caller has found it");
-        let mut context = entity.siblings.context_for(dot.actor);
+        // while people decide, the house goes on reporting beside what others wrote
+        let beside = cause == Cause::Device && entity.is_open();
+        let mut context = match beside {
+            true => entity.siblings.of(dot.actor.home).context_for(dot.actor),
+            false => entity.siblings.context_for(dot.actor),
+        };
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
-        let limit = Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS));
-        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= limit);
+        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
+        if context.len() > CONTEXT_KEPT {
+            let replaced = entity.siblings.iter().map(|version| version.dot);
+            context.retain(|seen| replaced.clone().any(|dot| dot == seen));
+        }
         let (deleted, body) = (body.is_none(), body.unwrap_or_default());
-        entity.siblings.replace(Version {
-            dot,
-            context,
-            body,
-            cause,
-            deleted,
-            timed,
-            unknown: Box::default(),
-        });
+        let version = Version { dot, context, body, cause, deleted, timed, unknown: Box::default() };
+        match beside {
+            true => drop(entity.siblings.insert(version)),
+            false => entity.siblings.replace(version),
+        }
         let durability = if cause == Cause::Device { durability(entity.class) } else { Durability::Now };
         self.table.touch(number);
-        vec![Effect::Commit(durability), Effect::Changed(number)]
+        let mut effects = vec![Effect::Commit(durability), Effect::Changed(number)];
+        effects.extend(beside.then(|| self.conflict(number)).flatten());
+        effects
+    }
+
+    /// Returns the groups that an update of this home starts from.
+    ///
+    /// While people have to choose, nobody writes by the way. The house reports on from its own version.
+    fn base<'a>(&self, entity: Option<&'a Entity>, cause: Cause) -> Result<Vec<Group<'a>>, WriteError> {
+        let Some(entity) = entity else { return Ok(Vec::new()) };
+        if !entity.is_open() {
+            return Ok(entity.shown());
+        }
+        let mine = entity.siblings.iter().filter(|version| version.dot.actor.home == self.me.home);
+        match mine.max_by_key(|version| version.rank()) {
+            Some(own) if cause == Cause::Device => Ok(own.groups().collect()),
+            None if cause == Cause::Device => Ok(entity.shown()),
+            _ if entity.strategy == Strategy::UserChoice => Err(WriteError::ConflictOpen),
+            _ => Ok(entity.shown()),
+        }
+    }
+
+    /// Adds an entity under the strategy that holds for it.
+    fn insert(&mut self, key: EntityKey, class: Class) -> Number {
+        let strategy = self.strategy_for(&key, class);
+        self.table.insert(Entity { strategy, ..Entity::new(key, class) })
     }
 
     /// Returns the incarnation that writes in a space.
@@ -350,6 +381,17 @@ impl Replica {
     }
 }
 
+/// Returns the latest stamp that others, whose clocks agree with that of a change, admit beside it.
+fn horizon(dot: Dot) -> Hlc {
+    Hlc::at(dot.hlc.ms().saturating_add(MAX_SKEW_MS))
+}
+
+/// Gives groups with stamps from the future the dot of the version that says them anew: others would refuse them.
+fn said_anew(mut groups: Vec<Group<'_>>, dot: Dot) -> Vec<Group<'_>> {
+    groups.iter_mut().filter(|group| group.dot.hlc > horizon(dot)).for_each(|group| group.dot = dot);
+    groups
+}
+
 fn durability(class: Class) -> Durability {
     match class {
         Class::Device => Durability::Lazy,
@@ -370,6 +412,9 @@ pub enum WriteError {
     /// The owner has not granted it.
     #[error("the owner has not granted edit")]
     NotAllowed,
+    /// Several versions await somebody's choice.
+    #[error("several versions await a choice")]
+    ConflictOpen,
     /// The update itself is not acceptable.
     #[error(transparent)]
     Update(#[from] UpdateError),

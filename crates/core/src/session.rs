@@ -4,31 +4,30 @@
 //! other. What the other lacks follows at once, so catching up takes one round
 //! trip. From then on a session is woken, reads the change log from where it
 //! stands, and offers the *present* of what has changed: a slow peer costs no
-//! memory and a reconnect is nothing special.
+//! memory and a reconnect is nothing special. A reconnect with nothing to catch up
+//! is two hellos: each says by a digest what the other should hold.
+//!
+//! Frames must come from an authenticated peer, in the order in which it sent them,
+//! none twice and none left out, until the link ends: that is the channel's promise,
+//! and a session does not check it again.
 //!
 //! Frames go out by [`Session::offer`] and come in by [`Session::receive`]. What
 //! a peer may see is decided when bytes are encoded, what it may write when they
 //! are merged. A session keeps per shared entity what the peer has of it, and
 //! nothing that grows with rates or outages.
 
-use std::hash::Hasher;
-
-use siphasher::sip::SipHasher13;
 use subtle::ConstantTimeEq;
 
 use crate::{
     EntityKey, HomeId, Space,
     defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
-    effect::{Durability, Effect, Incident},
+    effect::{Effect, Incident},
     epoch::{Cursor, Resume},
     hlc::Hlc,
     intent::{Intent, Outcome},
     replica::Replica,
-    wire::{
-        Ack, BYE, Bodies, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, is_tagged,
-        open, tag,
-    },
+    wire::{Ack, Bodies, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
 };
 
 #[cfg(test)]
@@ -50,12 +49,11 @@ pub struct Session {
     /// What a peer with the same shared key would say.
     proof: Option<[u8; 32]>,
     greeted: Option<Greeting>,
-    /// The hello as it is sent, and what marks the latest frame of this session, sent and received.
-    hello: Vec<u8>,
-    tags: (u16, u16),
     outgoing: Outgoing,
     incoming: Incoming,
     skew_ms: Option<i64>,
+    /// Which policy of the joint space the peer knows from this session.
+    policy: Option<Dot>,
 }
 
 /// One round of offers, in which nothing changes: what is put together for one peer is there for the next.
@@ -82,8 +80,8 @@ impl<'a> Round<'a> {
 pub struct Greeting {
     /// The protocol version that both speak.
     pub proto: u16,
-    /// Random per start of the peer.
-    pub boot: u64,
+    /// The epoch of its log: random per start.
+    pub epoch: u64,
     /// Its name for itself.
     pub name: String,
 }
@@ -91,8 +89,6 @@ pub struct Greeting {
 /// How this home introduces itself.
 #[derive(Clone, Debug)]
 pub struct Introduction<'a> {
-    /// Random per start.
-    pub boot: u64,
     /// The home's name.
     pub name: &'a str,
     /// The lowest protocol version this peer may speak: what it has spoken never falls.
@@ -102,20 +98,18 @@ pub struct Introduction<'a> {
 impl Session {
     /// Opens the conversation; `joint` says that both homes have proven the same shared key.
     pub fn open(peer: HomeId, joint: bool, me: &Introduction<'_>, replica: &Replica, now_ms: u64) -> Self {
+        let mut outgoing = Outgoing::default();
         let hello = Hello {
             proto_low: PROTO.0.max(me.proto_low),
             proto_high: PROTO.1,
-            boot: me.boot,
             epoch: replica.epochs.present(),
             head: replica.table().head(),
             clock: Hlc::at(now_ms),
             cursor: replica.cursors.get(&peer).cloned().unwrap_or_default(),
             name: me.name.into(),
-            granted: replica.grants.latest(peer),
+            digest: Some(outgoing.digest(replica, peer)),
         };
-        let (mut outgoing, hello) = (Outgoing::default(), Message::Hello(hello));
-        let encoded = hello.encode();
-        outgoing.say(hello);
+        outgoing.say(Message::Hello(hello));
         Self {
             peer,
             me: replica.actor().home,
@@ -123,11 +117,10 @@ impl Session {
             proto_low: PROTO.0.max(me.proto_low),
             proof: None,
             greeted: None,
-            hello: encoded,
-            tags: (0, 0),
             outgoing,
             incoming: Incoming::new(replica.options().seed),
             skew_ms: None,
+            policy: None,
         }
     }
 
@@ -147,16 +140,12 @@ impl Session {
         let replica = round.replica;
         // rules first: no offer may pass the place of a withdrawal that was not said
         self.regrant(replica);
+        self.say_policy(replica);
         if let Some(message) = self.outgoing.next_message(self.greeted.is_some()) {
-            return Some(match message {
-                Message::Hello(_) => self.hello.clone(),
-                Message::Proof(_) | Message::Bye(_) => message.encode(),
-                _ => self.sealed(message.encode()),
-            });
+            return Some(message.encode());
         }
         self.greeted.as_ref()?;
-        let offer = self.outgoing.offer(round, self.peer, self.joint)?;
-        Some(self.sealed(offer))
+        self.outgoing.offer(round, self.peer, self.joint)
     }
 
     /// Takes in a frame from the peer.
@@ -176,10 +165,7 @@ impl Session {
                 Message::Hello(_) if frame.len() > MAX_HELLO => {
                     Err(SessionError::Frame(FrameError::TooLong(frame.len())))
                 }
-                Message::Hello(hello) => {
-                    self.tags = (session_tag(&self.hello, frame), session_tag(frame, &self.hello));
-                    self.greet(replica, hello, now_ms)
-                }
+                Message::Hello(hello) => self.greet(replica, hello, now_ms),
                 Message::Bye(reason) => Err(SessionError::Bye(reason)),
                 Message::Proof(proof) => {
                     self.joint |= self.proof.is_some_and(|expected| bool::from(expected.ct_eq(&proof)));
@@ -190,12 +176,6 @@ impl Session {
         }
         if self.outgoing.waiting() >= 8 * MAX_ANSWERS {
             return Err(SessionError::Unread);
-        }
-        if kind != BYE {
-            self.tags.1 = self.tags.1.wrapping_add(1);
-            if !is_tagged(frame, self.tags.1) {
-                return Err(SessionError::Frame(FrameError::Session));
-            }
         }
         if kind == OFFER {
             let taken = self.incoming.take(frame, replica, (self.peer, self.me, self.joint), now_ms)?;
@@ -299,10 +279,15 @@ impl Session {
         self.outgoing.weight() + self.incoming.weight()
     }
 
-    /// Marks a frame as the next of this session.
-    fn sealed(&mut self, frame: Vec<u8>) -> Vec<u8> {
-        self.tags.0 = self.tags.0.wrapping_add(1);
-        tag(frame, self.tags.0)
+    /// Tells a member of the joint space which policy holds there, unless it said so itself.
+    fn say_policy(&mut self, replica: &Replica) {
+        let Some(joint) = replica.joint_policy().filter(|_| self.joint && self.greeted.is_some()) else {
+            return;
+        };
+        if self.policy != Some(joint.dot) {
+            self.policy = Some(joint.dot);
+            self.outgoing.say(Message::Policy(joint.clone()));
+        }
     }
 
     /// Asks for entities of the peer's space in full, a bounded number at a time.
@@ -335,8 +320,7 @@ impl Session {
         } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
-                replica.reincarnate();
-                effects.push(Effect::Commit(Durability::Now));
+                effects.extend(replica.reincarnate(now_ms));
             }
             incoming::order(&mut effects);
         }
@@ -345,8 +329,8 @@ impl Session {
             resume = Resume::Fork(0);
         }
         self.outgoing.resume(replica, self.peer, self.joint, &hello.cursor, resume);
-        self.incoming.open(&hello);
-        self.greeted = Some(Greeting { proto, boot: hello.boot, name: hello.name });
+        self.incoming.open(&hello, replica, self.peer, self.joint);
+        self.greeted = Some(Greeting { proto, epoch: hello.epoch, name: hello.name });
         Ok(effects)
     }
 
@@ -385,7 +369,20 @@ impl Session {
             Message::Outcome(outcome) => return Ok(vec![Effect::Settled { peer, outcome }]),
             Message::Rotation(statement) => return Ok(vec![Effect::Rotated { peer, statement }]),
             Message::Gone(gone) => return self.incoming.withdraw(replica, peer, &gone),
-            Message::Forked(fork) => self.ask_for(incoming::held_after(replica, peer, fork.seq), None),
+            Message::Forked(fork) => {
+                self.ask_for(incoming::held_after(replica, peer, fork.seq), None);
+                // from the very beginning: a pairing that the peer had forgotten
+                let went_back = Effect::Report { peer, incident: Incident::WentBack };
+                return Ok((fork.seq > 0).then_some(went_back).into_iter().collect());
+            }
+            Message::Policy(policy) if self.joint => {
+                self.policy = Some(policy.dot);
+                match replica.adopt_joint_policy(policy, now_ms) {
+                    Ok(effects) => return Ok(effects),
+                    Err(_) => return Ok(vec![Effect::Report { peer, incident: Incident::ClockSkew }]),
+                }
+            }
+            Message::Policy(_) => return Ok(vec![Effect::Report { peer, incident: Incident::Forbidden }]),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),
             Message::Hello(_) | Message::Proof(_) => return Err(SessionError::Frame(FrameError::Kind)),
         }
@@ -401,14 +398,6 @@ pub fn target(home: HomeId, intent: &Intent) -> EntityKey {
 /// Tells whether a change was made by a home, in whatever incarnation.
 fn made_by(dot: Dot, home: HomeId) -> bool {
     dot.actor.home == home
-}
-
-/// Returns where the tags of one direction begin: no two sessions have the same two hellos.
-fn session_tag(from: &[u8], to: &[u8]) -> u16 {
-    let mut hasher = SipHasher13::new_with_key(b"crosshome frames");
-    hasher.write(from);
-    hasher.write(to);
-    hasher.finish() as u16
 }
 
 /// Why a session is over.

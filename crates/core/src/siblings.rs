@@ -8,6 +8,7 @@
 use smallvec::SmallVec;
 
 use crate::{
+    HomeId,
     dot::{Actor, Dot, VersionVector},
     version::Version,
 };
@@ -21,6 +22,11 @@ impl Siblings {
     pub fn replace(&mut self, version: Version) {
         self.0.clear();
         self.0.push(version);
+    }
+
+    /// Returns the versions of one home alone.
+    pub fn of(&self, home: HomeId) -> Self {
+        Self(self.0.iter().filter(|version| version.dot.actor.home == home).cloned().collect())
     }
 
     /// Takes a version in and tells whether anything changed.

@@ -64,8 +64,6 @@ struct World {
     joint: BTreeSet<usize>,
     links: BTreeMap<(usize, usize), Link>,
     ledger: Ledger,
-    /// Pairs whose wires carried frames of earlier sessions.
-    tampered: BTreeSet<(usize, usize)>,
     past: Vec<faults::Past>,
     trace: Vec<String>,
     report: Report,
@@ -97,7 +95,6 @@ impl World {
             joint,
             links,
             ledger: Ledger::new(count),
-            tampered: BTreeSet::new(),
             past: Vec::new(),
             trace: Vec::new(),
             report: Report::default(),
@@ -138,12 +135,7 @@ impl World {
     fn heal(&mut self) -> Checked {
         self.note(|_| "heal".into());
         self.end_faults()?;
-        if !self
-            .plan
-            .faults
-            .iter()
-            .any(|fault| matches!(fault, Fault::Replays | Fault::Backups | Fault::Skew))
-        {
+        if !self.plan.faults.iter().any(|fault| matches!(fault, Fault::Backups | Fault::Skew)) {
             // I11: without heartbeats and in one exchange
             self.silence()?;
             self.settled().map_err(|what| format!("I11: {what}"))?;
@@ -293,10 +285,6 @@ impl World {
                 self.cut(pair);
                 self.forget(at, from)
             }
-            Err(_) if self.links[&pair].tampered => {
-                self.cut(pair);
-                Ok(())
-            }
             Err(error) => Err(format!("{at} ended its session with {from}: {error}")),
         }
     }
@@ -317,16 +305,19 @@ impl World {
         let refused = effects.iter().any(|effect| {
             matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
         });
+        let renamed = effects.iter().any(|effect| {
+            matches!(effect, Effect::Restamped | Effect::Report { incident: Incident::Fork, .. })
+        });
         for effect in effects {
             match effect {
                 Effect::Changed(number) => {
                     let Some(running) = &self.homes[at].running else { continue };
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
-                    if effects.contains(&Effect::Restamped) {
+                    if renamed {
                         self.ledger.restamped(at, entity);
                     }
-                    let may_lose = self.may_lose(at, from, &key, refused);
+                    let may_lose = self.may_lose(from, &key, refused);
                     self.note(|_| {
                         format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())
                     });
@@ -350,20 +341,16 @@ impl World {
     }
 
     /// Tells whether an entity may lose versions here: the owner has lost them, or has refused them.
-    fn may_lose(&self, at: usize, from: Option<usize>, key: &EntityKey, refused: bool) -> bool {
+    fn may_lose(&self, from: Option<usize>, key: &EntityKey, refused: bool) -> bool {
         let Some(from) = from else { return false };
         let owner = &self.homes[from];
         let device = key.id.domain() != "input_text";
-        key.space == Space::Home(owner.id)
-            && (refused
-                || owner.restores > 0
-                || (device && owner.crashes > 0)
-                || self.tampered.contains(&(at.min(from), at.max(from))))
+        key.space == Space::Home(owner.id) && (refused || owner.restores > 0 || (device && owner.crashes > 0))
     }
 
     fn start(&mut self, at: usize, from_backup: bool) -> Checked {
-        let boot = self.dice.number();
-        self.homes[at].start(boot);
+        let epoch = self.dice.number();
+        self.homes[at].start(epoch);
         self.note(|_| format!("{at} starts"));
         let Some(Running { replica, .. }) = &self.homes[at].running else { return Ok(()) };
         self.ledger.restarted(at, replica, from_backup)

@@ -9,11 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     EntityId, EntityKey, Space,
+    body::Group,
+    conflict::Conflict,
     dot::VersionVector,
     grant::Right,
+    policy::Strategy,
     seed::Seed,
     siblings::Siblings,
-    view::{Strategy, View},
+    view::{self, View},
 };
 
 /// A short name of an entity inside one home, for its lifetime.
@@ -45,17 +48,48 @@ pub struct Entity {
     pub sent_at: u64,
     /// For an entity of another home: what it lets this home do.
     pub right: Option<Right>,
+    /// What settles its conflicts; a device has none.
+    pub strategy: Strategy,
 }
 
 impl Entity {
     /// Returns an entity without versions.
     pub fn new(key: EntityKey, class: Class) -> Self {
-        Self { key, class, siblings: Siblings::default(), seq: 0, generation: 0, sent_at: 0, right: None }
+        Self {
+            key,
+            class,
+            siblings: Siblings::default(),
+            seq: 0,
+            generation: 0,
+            sent_at: 0,
+            right: None,
+            strategy: Strategy::default(),
+        }
     }
 
     /// Returns what is shown of it, unless it is deleted.
     pub fn view(&self) -> Option<View> {
-        View::of(&self.siblings, Strategy::LatestWins).filter(|view| !view.deleted)
+        View::of(&self.siblings, self.strategy).filter(|view| !view.deleted)
+    }
+
+    /// Returns the shown groups.
+    pub fn shown(&self) -> Vec<Group<'_>> {
+        view::shown(&self.siblings, self.strategy)
+    }
+
+    /// Tells whether a decision is awaited between its versions.
+    pub fn is_open(&self) -> bool {
+        view::is_open(&self.siblings, self.strategy)
+    }
+
+    /// Returns the conflict between its versions, if they differ; what a device reports is none.
+    pub fn conflict(&self) -> Option<Conflict> {
+        let differ = self.class == Class::Document && view::differ(&self.siblings);
+        differ.then(|| Conflict {
+            key: self.key.clone(),
+            strategy: self.strategy,
+            versions: self.siblings.clone(),
+        })
     }
 
     /// Returns all that is known of its changes.

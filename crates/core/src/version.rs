@@ -16,6 +16,8 @@ pub enum Cause {
     Person,
     /// An automation or a program asked for it.
     Automation,
+    /// The strategy of a conflict decided it.
+    Strategy,
 }
 
 /// The whole document as one author left it.

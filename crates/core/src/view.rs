@@ -3,25 +3,18 @@
 //! `latest-wins` shows the latest version as a whole. `merge` goes by field group:
 //! a group counts unless another version's author had seen it and left it
 //! otherwise; if both sides changed it, the later one is shown and the group is
-//! contested. Both are functions of the whole set, so homes with equal siblings
-//! show the same, in whatever order they learned of them, and write nothing.
+//! contested. `user-choice` and `custom` show the latest version for the time being,
+//! and the view stays open until somebody or something has decided. All are functions
+//! of the whole set, so homes with equal siblings show the same, in whatever order
+//! they learned of them, and write nothing.
 
 use crate::{
     body::{Body, Group},
     dot::Dot,
+    policy::Strategy,
     siblings::Siblings,
-    version::Version,
+    version::{Cause, Version},
 };
-
-/// How concurrent versions are settled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Strategy {
-    /// The latest version, as a whole.
-    #[default]
-    LatestWins,
-    /// Per field group, the side whose change the other had not seen.
-    Merge,
-}
 
 /// What is shown of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +27,8 @@ pub struct View {
     pub deleted: bool,
     /// The keys of groups that several homes changed without knowing of each other.
     pub contested: Vec<Box<str>>,
+    /// Whether a decision is awaited: what is shown is provisional.
+    pub open: bool,
 }
 
 impl View {
@@ -45,6 +40,7 @@ impl View {
             body: latest.body.clone(),
             deleted: latest.deleted,
             contested: Vec::new(),
+            open: is_open(siblings, strategy),
         };
         if siblings.len() > 1 {
             let (groups, contested) = merged(siblings);
@@ -63,8 +59,46 @@ impl View {
     }
 }
 
+/// Returns the shown groups of the siblings without building a view.
+pub fn shown(siblings: &Siblings, strategy: Strategy) -> Vec<Group<'_>> {
+    match strategy {
+        Strategy::Merge if siblings.len() > 1 => merged(siblings).0,
+        _ => siblings.latest().into_iter().flat_map(Version::groups).collect(),
+    }
+}
+
+/// Tells whether the siblings await a decision.
+///
+/// Decisions of a strategy that were taken apart do not await another one: the latest of them holds.
+pub fn is_open(siblings: &Siblings, strategy: Strategy) -> bool {
+    match strategy {
+        Strategy::LatestWins | Strategy::Merge => false,
+        Strategy::UserChoice => differ(siblings),
+        Strategy::Custom => {
+            siblings.iter().any(|version| version.cause != Cause::Strategy) && differ(siblings)
+        }
+    }
+}
+
+/// Tells whether versions say different things.
+pub fn differ(siblings: &[Version]) -> bool {
+    siblings.windows(2).any(|pair| !same(&pair[0], &pair[1]))
+}
+
+/// Tells whether two versions say the same.
+fn same(a: &Version, b: &Version) -> bool {
+    let (mut left, mut right) = (a.groups(), b.groups());
+    loop {
+        match (left.next(), right.next()) {
+            (Some(x), Some(y)) if x.key == y.key && x.same_values(&y) => {}
+            (None, None) => return a.deleted == b.deleted,
+            _ => return false,
+        }
+    }
+}
+
 /// Merges the groups of all siblings and names those that are contested.
-fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
+pub fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
     let mut all: Vec<_> =
         siblings.iter().flat_map(|version| version.groups().map(move |group| (group, version))).collect();
     all.sort_by(|(a, _), (b, _)| a.key.cmp(b.key));

@@ -12,7 +12,8 @@ use crosshome_core::{
     epoch::Cursor,
     grant::{Right, Selector},
     hlc::Hlc,
-    intent::{Intent, Outcome, Status, Wish},
+    intent::{Explanation, Intent, Outcome, Status, Wish},
+    policy::{JointPolicy, Policy, Rule, Strategy},
     record,
     replica::{Options, Replica},
     session::{Introduction, Session},
@@ -28,6 +29,19 @@ const NOW: u64 = 1_800_000_000_000;
 
 fn dot() -> Dot {
     Dot { actor: Actor { home: VILLA, incarnation: 7 }, hlc: Hlc(Hlc::at(NOW).0 + 3) }
+}
+
+fn policy() -> JointPolicy {
+    let rule = |pattern: &str, strategy, template: Option<&str>| Rule {
+        pattern: pattern.into(),
+        strategy,
+        template: template.map(Into::into),
+    };
+    let rules = [
+        rule("input_number.*", Strategy::Custom, Some("{{ local.state }}")),
+        rule("*", Strategy::Merge, None),
+    ];
+    JointPolicy { policy: Policy::new(rules).unwrap(), dot: dot(), deliberate: true }
 }
 
 #[track_caller]
@@ -50,13 +64,12 @@ fn messages_are_the_published_ones() {
     let hello = Hello {
         proto_low: 1,
         proto_high: 1,
-        boot: 0xb007,
         epoch: 0xe0,
         head: 1_000,
         clock: Hlc::at(NOW),
         cursor: Cursor { trail, mark: Hlc::at(NOW - 2), latest: Hlc::at(NOW - 1) },
         name: "Villa".into(),
-        granted: 12,
+        digest: Some(Digest(7)),
     };
     let ids = vec!["light.hall".into(), "sensor.roof".into()];
     let set = Wish::Set {
@@ -65,6 +78,8 @@ fn messages_are_the_published_ones() {
     };
     let call = Wish::Call { service: "light.turn_on".into(), data: r#"{"brightness":7}"#.parse().unwrap() };
     let intent = |wish| Intent { id: dot(), entity: "light.hall".parse().unwrap(), wish, ttl_ms: 30_000 };
+    let explanation = Some(Explanation::new("the bolt is stuck"));
+    let rejected = Outcome { id: dot(), status: Status::Rejected, explanation };
     let clock = Hlc::at(NOW);
     let messages = [
         ("hello", Message::Hello(hello)),
@@ -75,12 +90,14 @@ fn messages_are_the_published_ones() {
         ("refused", Message::Refused(Refused { number: 4, why: Why::Quota, clock, up_to: dot().hlc })),
         ("intent-set", Message::Intent(intent(set))),
         ("intent-call", Message::Intent(intent(call))),
-        ("outcome", Message::Outcome(Outcome { id: dot(), status: Status::Settled })),
+        ("outcome", Message::Outcome(Outcome { id: dot(), status: Status::Settled, explanation: None })),
+        ("outcome-rejected", Message::Outcome(rejected)),
         ("rotation", Message::Rotation(vec![1, 2, 3])),
         ("bye", Message::Bye(Reason::Unpaired)),
         ("gone", Message::Gone(Gone { ids, numbers: vec![3] })),
         ("forked", Message::Forked(Forked { seq: 40 })),
         ("proof", Message::Proof([0x33; 32])),
+        ("policy", Message::Policy(policy())),
     ];
     for (name, message) in messages {
         assert_golden(name, &message.encode());
@@ -92,6 +109,7 @@ fn messages_are_the_published_ones() {
 fn villa() -> Replica {
     let mut villa = Replica::new(VILLA, Options::default());
     villa.epochs.open(0xa1, 0);
+    villa.set_policy(policy().policy);
     let lamp = villa.own("light.hall".parse().unwrap());
     let note = villa.own("input_text.note".parse().unwrap());
     let joint = EntityKey { space: Space::Joint, id: "input_text.j".parse().unwrap() };
@@ -108,7 +126,7 @@ fn villa() -> Replica {
 fn conversation_is_the_published_one() {
     let (mut villa, mut flat) = (villa(), Replica::new(FLAT, Options::default()));
     flat.epochs.open(0xb2, 0);
-    let me = |name| Introduction { boot: 9, name, proto_low: 1 };
+    let me = |name| Introduction { name, proto_low: 1 };
     let mut to_flat = Session::open(FLAT, true, &me("Villa"), &villa, NOW);
     let mut to_villa = Session::open(VILLA, true, &me("Flat"), &flat, NOW);
     let hello = to_flat.offer(&villa).unwrap();

@@ -107,7 +107,7 @@ fn home(id: u8) -> Replica {
 }
 
 fn session(me: &Replica, peer: &Replica) -> Session {
-    let introduction = Introduction { boot: 1, name: "home", proto_low: 1 };
+    let introduction = Introduction { name: "home", proto_low: 1 };
     Session::open(peer.actor().home, false, &introduction, me, NOW_MS)
 }
 

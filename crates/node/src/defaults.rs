@@ -349,3 +349,38 @@ pub const STATE_SHOWN: usize = 255;
 
 /// How long the simulated house leaves a command to its dead device unanswered: longer than any command lives.
 pub const SILENT_DEVICE: Duration = Duration::from_secs(60);
+
+// ---- backups ----
+
+/// The form of a backup that this program writes.
+pub const BACKUP_FORMAT: u32 = 1;
+/// Characters of a passphrase at least: what is stolen can be tried at leisure, each try costing 64 MiB and 0.1 s.
+pub const PASSPHRASE_CHARS: usize = 8;
+/// Work of scrypt, as a power of two: 64 MiB for a moment, which a small board still has.
+pub const BACKUP_WORK: u8 = 16;
+/// Most work that a backup may ask for: what the age program takes when somebody packs a backup anew, 256 MiB.
+pub const BACKUP_WORK_MAX: u8 = 18;
+/// What a backup says of itself: a few names and times.
+pub const BACKUP_ABOUT_BYTES: u64 = 4 * 1024;
+/// A key or token file takes 119 bytes.
+pub const BACKUP_KEY_BYTES: u64 = 4 * 1024;
+/// A store of 100,000 entities with a month's history takes about 1 GB at worst.
+pub const BACKUP_STORE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// Window of zstd, as a power of two, that a backup may ask for: 8 MiB, that of all levels below the ultra ones.
+pub const BACKUP_WINDOW: u32 = 23;
+/// Chunks of 64 KiB that may wait for whoever takes a backup.
+pub const BACKUP_CHUNKS: usize = 4;
+/// Kind and name of the memo by which a home knows that it was restored: first to be acted upon, then to be told.
+pub const RESTORED: (&str, &str) = ("restored", "pending");
+/// As [`RESTORED`], once the home has taken a new incarnation.
+pub const RESTORED_LAST: (&str, &str) = ("restored", "last");
+
+// ---- two homes with one key ----
+
+/// Kind of the memo that says which peers are shut out because they run twice.
+pub const CLONED: &str = "cloned";
+/// How long a link that has lost its place to another start of its peer may live: two round trips are enough for it to
+/// answer, and a busy home or a slow network takes its time. It ends with the next heartbeat.
+pub const RIVAL_TIME: Duration = Duration::from_secs(20);
+/// Starts remembered of a peer: two that take turns come back within seconds, also beside one that restarts in a loop.
+pub const STARTS_KEPT: usize = 64;

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, effect::Effect, replica::Replica};
+use crosshome_core::{HomeId, conflict::Conflict, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +27,11 @@ use crate::{
     identity::PeerKey,
     node::{Inbox, NodeError, Request},
     store::Committer,
+    views::Restored,
 };
 
+mod backup;
+mod clones;
 mod commands;
 mod connect;
 mod doctor;
@@ -48,6 +51,7 @@ mod sharing;
 mod status;
 mod views;
 
+pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
@@ -86,7 +90,6 @@ pub(crate) enum Event {
 pub(crate) struct Me {
     pub(crate) id: HomeId,
     pub(crate) name: String,
-    pub(crate) boot: u64,
     pub(crate) config: Config,
     pub(crate) sync_port: Option<u16>,
     pub(crate) api: Option<String>,
@@ -109,6 +112,8 @@ pub(crate) struct Loop {
     discovery: Option<Arc<Discovery>>,
     listener: Option<Arc<Listener>>,
     rotating: Option<Rotating>,
+    /// When this home was last restored from a backup.
+    restored: Option<Restored>,
     inbox: Inbox,
     events: mpsc::Receiver<Event>,
     post: mpsc::Sender<Event>,
@@ -139,10 +144,10 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
             parts;
-        let Stores { replica, peers, registry, stored } = stores;
+        let Stores { replica, peers, shut_out, registry, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
-        let peers = Peers::new(peers);
+        let peers = Peers::new(peers, shut_out);
         for row in peers.rows() {
             match PeerKey::from_spki(&row.spki) {
                 _ if row.denied => pins.deny(row.id),
@@ -167,6 +172,7 @@ impl Loop {
             discovery,
             listener,
             rotating: None,
+            restored,
             inbox,
             events,
             post,
@@ -239,7 +245,11 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped => {}
+                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy => {}
+                Effect::Conflict(conflict) => {
+                    let Conflict { key, strategy, .. } = *conflict;
+                    tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
+                }
                 Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),

@@ -32,15 +32,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backup::{self, BackupError},
     channel::{self, Arrival, Door, Endpoint, ListenError, Listener, Pins},
     config::Config,
-    defaults::EVENTS_WAITING,
+    defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{Event, Loop, Me, Parts, Stores},
+    event_loop::{Event, Loop, Me, Parts, Stores, shut_out},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
-    store::{Batch, Committer, Store, StoreError},
+    store::{Batch, Committer, Folder, MemoKey, Store, StoreError},
+    views::Restored,
 };
 
 /// A home that runs until it is stopped or dropped.
@@ -165,7 +167,9 @@ async fn assemble(
     channel::warm_up();
     let data_dir = config.data_dir.clone();
     make_dir(&data_dir)?;
-    let (mut store, stored) = Store::open(&data_dir)?;
+    let folder = Folder::claim(&data_dir)?;
+    backup::finish(folder.path(), &config.sync.encryption.key_path)?;
+    let (mut store, stored) = Store::open_in(folder)?;
     let expect = if stored.actor.is_some() { Expect::Existing } else { Expect::First };
     let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
     stored.check_home(identity.id())?;
@@ -190,7 +194,6 @@ async fn assemble(
     let me = Me {
         id,
         name,
-        boot: getrandom::u64().map_err(|_| StartError::Random)?,
         config,
         sync_port: sync_address.map(|address| address.port()),
         api: Some(api_url),
@@ -239,14 +242,39 @@ fn recall(
     replica.traits = registry.iter().map(|(id, row)| (id.clone(), row.traits.clone())).collect();
     let head = replica.table().head();
     replica.epochs.open(getrandom::u64().map_err(|_| StartError::Random)?, head);
+    let (restored, memos) = after_restore(&stored.memos, &mut replica);
     let first = Batch {
         durable: true,
         head,
-        actor: Some(actor),
+        actor: Some(replica.actor()),
         epochs: Some(replica.epochs.clone()),
+        memos,
         ..Batch::default()
     };
-    Ok((Stores { replica, peers: stored.peers, registry, stored: head }, first))
+    let shut_out = shut_out(&stored.memos);
+    Ok((Stores { replica, peers: stored.peers, shut_out, registry, stored: head, restored }, first))
+}
+
+/// Takes a new incarnation at the first start after a restore, and returns when the last one was.
+///
+/// Peers may know changes of this home that the backup does not have: nothing new may be taken for one of them.
+fn after_restore(
+    memos: &[(MemoKey, String)],
+    replica: &mut Replica,
+) -> (Option<Restored>, Vec<(MemoKey, Option<String>)>) {
+    let key = |(kind, name): (&str, &str)| MemoKey { kind: kind.into(), name: name.into() };
+    let (pending, last) = (key(RESTORED), key(RESTORED_LAST));
+    let find = |key: &MemoKey| memos.iter().find(|(found, _)| found == key).map(|(_, text)| text);
+    let read = |text: &String| serde_json::from_str(text).ok();
+    let Some(note) = find(&pending) else { return (find(&last).and_then(read), Vec::new()) };
+    replica.reincarnate(crate::event_loop::now_ms());
+    let restored: Option<Restored> = read(note);
+    tracing::warn!(
+        backup_at = restored.map(|restored| tracing::field::display(restored.backup_at)),
+        incarnation = replica.actor().incarnation,
+        "this home was restored from a backup; peers repair what it does not know"
+    );
+    (restored, vec![(last, Some(note.clone())), (pending, None)])
 }
 
 fn listen(
@@ -334,6 +362,9 @@ pub enum StartError {
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A restore that was cut off cannot be finished.
+    #[error("a restore that was cut off cannot be finished: {0}")]
+    Restore(#[from] BackupError),
     /// The key is not to be had.
     #[error(transparent)]
     Identity(#[from] IdentityError),

@@ -17,7 +17,10 @@
 //! # }
 //! ```
 
-use axum::{Router, middleware, routing};
+use axum::{
+    Router, middleware,
+    routing::{self, MethodRouter},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::Node;
@@ -41,7 +44,7 @@ pub use token::{Token, TokenError};
 
 use events::Events;
 use guard::Guard;
-use routes::{entity, pairing, registry, root, sharing, sync};
+use routes::{backup, entity, pairing, registry, root, sharing, sync};
 
 /// What every route may use.
 #[derive(Debug, Clone)]
@@ -53,8 +56,19 @@ struct App {
 
 /// The router behind the unix socket, whose file mode has already decided who may come in.
 fn behind_socket(app: App) -> Router {
+    behind_either(app, routing::post(backup::backup))
+}
+
+/// The router behind TCP: the guard stands outside it and so before all routing.
+fn behind_guard(guard: Guard, app: App) -> Router {
+    let inner = behind_either(app, routing::post(backup::only_by_socket));
+    Router::new().fallback_service(inner).layer(middleware::from_fn_with_state(guard, guard::guard))
+}
+
+/// What both doors lead to; the backup differs.
+fn behind_either(app: App, backup: MethodRouter<App>) -> Router {
     Router::new()
-        .nest("/api/v1/sharing", api())
+        .nest("/api/v1/sharing", api().route("/backup", backup))
         .route("/api/v1/openapi.json", routing::get(root::openapi))
         .route("/health/live", routing::get(root::live))
         .route("/health/ready", routing::get(root::ready))
@@ -64,11 +78,6 @@ fn behind_socket(app: App) -> Router {
         .method_not_allowed_fallback(root::no_such_method)
         .layer(middleware::from_fn(guard::every_door))
         .with_state(app)
-}
-
-/// The same behind TCP: the guard stands outside the router and so before all routing.
-fn behind_guard(guard: Guard, inner: Router) -> Router {
-    Router::new().fallback_service(inner).layer(middleware::from_fn_with_state(guard, guard::guard))
 }
 
 fn api() -> Router<App> {

@@ -25,6 +25,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use crosshome_core::HomeId;
 
 pub use key_file::{Expect, IdentityError};
+pub(crate) use key_file::{key_as_it_is, put_key};
 pub use rotation::{Rotation, RotationError};
 
 /// A public key as RFC 8410 writes it: twelve fixed bytes and the key.

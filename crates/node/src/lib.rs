@@ -1,5 +1,6 @@
 //! The running home: loop, store, links, discovery, bridges, HTTP.
 
+pub mod backup;
 pub mod bridge;
 pub mod channel;
 pub mod config;

@@ -23,6 +23,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
+    backup::BackupStream,
     defaults::REQUESTS_WAITING,
     views::{
         CallView, ConflictView, EntityView, Finding, HistoryView, HomeSeen, HomeView, Invitation, KeyView,
@@ -130,6 +131,15 @@ impl Node {
     /// Replaces this home's key and tells connected peers so, signed by both keys.
     pub async fn rotate_key(&self) -> Result<KeyView, NodeError> {
         self.ask(|reply| Request::RotateKey { reply }).await
+    }
+
+    /// Makes a backup of this home as it is now, encrypted with a passphrase.
+    ///
+    /// # Errors
+    /// [`NodeError::Invalid`] for a short passphrase, [`NodeError::Busy`] while another backup is being made,
+    /// [`NodeError::StorageFull`] when there is no room for a copy of the store.
+    pub async fn backup(&self, passphrase: Secret) -> Result<BackupStream, NodeError> {
+        self.ask(|reply| Request::Backup { passphrase, reply }).await
     }
 }
 

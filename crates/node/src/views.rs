@@ -29,7 +29,7 @@ pub use entity::{
 };
 pub use home::{
     EntityCounts, Finding, HomeList, HomeSeen, HomeView, KeyView, Level, LinkState, LocalPeer, PeerView,
-    Status, Via,
+    Restored, Status, Via,
 };
 pub use pairing::{Invitation, PairedReply, PairedView, PairingNews, ShownCode};
 pub use sharing::{Right, SharePlan};

@@ -111,6 +111,8 @@ mod tests {
             in_sync: false,
             last_sync: None,
             reason: None,
+            cloned: None,
+            went_back: None,
         }
     }
 

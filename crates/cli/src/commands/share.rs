@@ -15,11 +15,9 @@ use crate::{
 /// Shares, or shows what would happen; asks when something risky came in by a glob.
 pub(super) async fn run(args: Share, client: &Client, screen: &Screen) -> Result<(), Failure> {
     let Share { entities, with, grant, preview, yes } = args;
-    // Whoever names an entity has chosen it; a glob may catch what nobody thought of.
-    let by_name = !entities.iter().any(|entity| entity.contains(['*', '?', '[']));
     let path = if preview { "/shares/preview" } else { "/shares" };
     let body = |yes| json!({"entities": entities, "with": with, "grant": Right::from(grant), "yes": yes});
-    let mut plan: SharePlan = client.send(Method::POST, path, &body(yes || by_name)).await?;
+    let mut plan: SharePlan = client.send(Method::POST, path, &body(yes)).await?;
     if !preview && !plan.applied && !plan.risky.is_empty() {
         let question = format!("These are risky: {}. Share them too?", plan.risky.join(", "));
         if !screen.confirms(&question) {

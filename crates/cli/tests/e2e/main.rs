@@ -7,7 +7,9 @@
 mod netns;
 mod support;
 
+mod backups;
 mod clocks;
+mod clones;
 mod crashes;
 mod disks;
 mod houses;

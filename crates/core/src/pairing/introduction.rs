@@ -189,7 +189,7 @@ fn check_name(name: &str) -> Result<(), IntroductionError> {
 
 /// Tells characters that no one sees but that change how the others are shown: controls, line ends,
 /// directions.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     let turns =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')

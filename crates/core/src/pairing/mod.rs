@@ -71,6 +71,7 @@ mod words;
 pub use binding::{Binding, PairSecret, Role};
 pub use code::{Code, CodeError};
 pub use error::{PairingError, REFUSAL};
+pub(crate) use introduction::is_hidden;
 pub use introduction::{Introduction, IntroductionError, ProtocolRange, is_name};
 pub use invitation::{Address, Invitation, InvitationError};
 pub use machine::{Paired, Showing, Step, Typing};

@@ -3,11 +3,12 @@
 use super::{Replica, durability};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
-    defaults::{MAX_ACTORS, MAX_SIBLING_BYTES, MAX_SIBLINGS},
+    defaults::{MAX_ACTORS, MAX_SIBLING_BYTES, MAX_SIBLINGS, MAX_SIBLINGS_OF_ONE},
     dot::Dot,
     effect::{Durability, Effect, Incident},
     grant::Right,
     hlc::{Hlc, Skew},
+    policy::Strategy,
     siblings::Siblings,
     table::{Class, Entity, Number},
     version::Version,
@@ -26,6 +27,8 @@ pub struct Offered {
     pub sent_at: u64,
     /// What this home may do with it.
     pub right: Option<Right>,
+    /// What settles its conflicts, where the sender owns it.
+    pub strategy: Strategy,
     /// Whether versions that the owner's offer lacks are void: the owner does not know them (any more).
     pub replace: bool,
 }
@@ -44,18 +47,19 @@ impl Replica {
         let number = self.table.find(offered.key.space, &offered.key.id);
         let (latest, lost) = self.check(peer, number, &offered)?;
         self.clock.observe(latest, now_ms)?;
-        let number =
-            number.unwrap_or_else(|| self.table.insert(Entity::new(offered.key.clone(), offered.class)));
+        let number = number.unwrap_or_else(|| self.insert(offered.key.clone(), offered.class));
         let mut durability = durability(offered.class);
         let mut effects = Vec::with_capacity(2);
         if lost {
-            self.reincarnate();
+            let again = self.reincarnate(now_ms);
+            effects.extend(again.into_iter().filter(|effect| !matches!(effect, Effect::Commit(_))));
             durability = Durability::Now;
             effects.push(Effect::Report { peer, incident: Incident::Fork });
         }
         if self.take_in(peer, number, offered) {
             self.table.touch(number);
             effects.insert(0, Effect::Changed(number));
+            effects.extend(self.conflict(number));
         }
         if !effects.is_empty() {
             effects.insert(0, Effect::Commit(durability));
@@ -91,8 +95,10 @@ impl Replica {
         let Some(entity) = self.table.get_mut(number) else { return false };
         let mut changed = false;
         if entity.key.space == Space::Home(peer) {
-            changed = (entity.right, entity.class) != (offered.right, offered.class);
-            (entity.right, entity.class, entity.sent_at) = (offered.right, offered.class, offered.sent_at);
+            let said = (offered.right, offered.class, offered.strategy);
+            changed = (entity.right, entity.class, entity.strategy) != said;
+            (entity.right, entity.class, entity.strategy) = said;
+            entity.sent_at = offered.sent_at;
             if offered.replace {
                 // own edits stay until the owner has answered them; all others the owner knows, or they are void
                 let void =
@@ -203,10 +209,12 @@ impl Replica {
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
         let theirs = fresh.iter().all(|version| version.dot.actor.home == peer);
-        match theirs && said(&fresh).chain(seen(&fresh)).all(honest) {
-            true => Ok(()),
-            false => Err(Refusal::Forbidden),
+        if !theirs || !said(&fresh).chain(seen(&fresh)).all(honest) {
+            return Err(Refusal::Forbidden);
         }
+        let kept = entity.siblings.iter().filter(|known| !fresh.has_seen(known.dot));
+        let of_peer = kept.filter(|known| known.dot.actor.home == peer).count() + fresh.len();
+        if of_peer > MAX_SIBLINGS_OF_ONE { Err(Refusal::Quota) } else { Ok(()) }
     }
 }
 
@@ -281,6 +289,7 @@ mod tests {
             class: Class::Document,
             versions,
             sent_at: 0,
+            strategy: Strategy::default(),
             right: Some(Right::Edit),
             replace: false,
         }
@@ -351,6 +360,38 @@ mod tests {
         let crowd: Vec<_> = (0..MAX_ACTORS as u32).map(|n| dot(FLAT, n, 1)).collect();
         let crowded = version(dot(FLAT, 9_999, NOW), &crowd, "x");
         assert_eq!(merge(&mut villa, Space::Home(FLAT), crowded), Err(Refusal::Quota));
+    }
+
+    #[test]
+    fn editor_leaves_room_for_the_siblings_of_others() {
+        let mut villa = villa();
+        let key = villa.own("light.hall".parse().unwrap());
+        villa.update(&key, Class::Document, &Update::state("a"), Cause::Person, NOW).unwrap();
+        villa.grant(None, Selector::parse("light.hall").unwrap(), Some(Right::Edit), &[FLAT]);
+        let crowd = (0..MAX_SIBLINGS as u32).map(|n| version(dot(FLAT, n, NOW), &[], "x"));
+        let refused = crowd.filter(|crowd| merge(&mut villa, key.space, crowd.clone()).is_err()).count();
+        assert_eq!(refused, MAX_SIBLINGS - MAX_SIBLINGS_OF_ONE);
+        let third = HomeId([3; 32]);
+        let of_third = offered(key.space, [version(dot(third, 0, NOW), &[], "of a third home")]);
+        assert!(villa.merge(third, of_third, NOW).is_ok());
+    }
+
+    #[test]
+    fn entity_takes_changes_however_often_its_writer_has_started_anew() {
+        let mut villa = villa();
+        let key = offered(Space::Joint, []).key;
+        let mut known: Option<Entity> = None;
+        for start in 1..2 * MAX_ACTORS as u64 {
+            let mut flat = Replica::restore(Actor::first(FLAT), Hlc::at(NOW + start), 0, Options::default());
+            flat.epochs.open(start, 0);
+            known.into_iter().for_each(|entity| flat.put_back(entity));
+            let update = Update::state(&start.to_string());
+            flat.update(&key, Class::Document, &update, Cause::Person, NOW).unwrap();
+            known = flat.find(&key).cloned();
+            let versions = known.clone().unwrap().siblings;
+            villa.merge(FLAT, offered(Space::Joint, versions), NOW).expect("there is room for it");
+            assert_eq!(villa.find(&key).unwrap().siblings.len(), 1);
+        }
     }
 
     #[test]

@@ -1,4 +1,8 @@
-//! After a wall clock was far ahead and is right again: what carries stamps from the future is stamped anew.
+//! What was said under dots that cannot stay is said again under new ones.
+//!
+//! A home that finds that it has lost a part of its past, as after a restored backup, goes on
+//! as another incarnation; what it has said since its start would pass for older than what it
+//! has lost, so it says that again.
 //!
 //! A hybrid clock never runs backwards, so a home whose wall clock once stood a year
 //! ahead would be refused by all others for a year. When a peer's clock agrees with the
@@ -12,9 +16,10 @@ use crate::{
     Space,
     body::Body,
     defaults::MAX_SKEW_MS,
-    dot::{Dot, VersionVector},
+    dot::Dot,
     effect::{Durability, Effect},
     hlc::{Clock, Hlc},
+    policy::JointPolicy,
     table::Number,
     version::Version,
 };
@@ -30,49 +35,131 @@ impl Replica {
         peer_clock.ms().abs_diff(now_ms) <= MAX_SKEW_MS && !self.clock.trusts(now_ms)
     }
 
-    /// Goes on as another incarnation from the present, and says again what carries stamps from the future.
+    /// Goes on as another incarnation from the present, and says again what carries stamps from the future: own
+    /// versions, and in this home's own space those of others too, whose authors may be gone.
     pub fn restamp(&mut self, now_ms: u64) -> Vec<Effect> {
         self.births += 1;
-        self.reincarnate();
+        self.me = self.stranger();
         (self.clock, self.stored) = (Clock::after(Hlc::at(now_ms)), Hlc::at(now_ms));
         let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS));
         let mut effects = vec![Effect::Commit(Durability::Now), Effect::Restamped];
-        let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
-        for number in numbers {
-            if self.restamp_entity(number, limit, now_ms) {
-                self.table.touch(number);
-                effects.push(Effect::Changed(number));
-            }
+        if let Some(joint) = self.joint_policy.clone().filter(|joint| joint.dot.hlc > limit) {
+            self.joint_policy = Some(JointPolicy { dot: self.stamp(now_ms), ..joint });
+            effects.push(Effect::JointPolicy);
         }
+        effects.extend(self.say_again(|dot| dot.hlc > limit, true, now_ms));
         effects
     }
 
-    /// Says versions of an entity again where they carry stamps beyond a limit: own ones, and in this home's own
-    /// space those of others too, whose authors may be gone.
-    fn restamp_entity(&mut self, number: Number, limit: Hlc, now_ms: u64) -> bool {
+    /// Goes on as another incarnation, because dots of the present one may name changes that this home has lost,
+    /// and says again what it has said since it started: others would take it for older than what was lost.
+    pub fn reincarnate(&mut self, now_ms: u64) -> Vec<Effect> {
+        let (old, since, new) = (self.me, self.stored, self.stranger());
+        if new == old {
+            return Vec::new();
+        }
+        self.me = new;
+        let mut effects = vec![Effect::Commit(Durability::Now)];
+        effects.extend(self.say_again(|dot| dot.actor == old && dot.hlc > since, false, now_ms));
+        effects
+    }
+
+    /// Gives new names to versions that carry dots which are not to be named any more: own ones, and if told so
+    /// all in this home's own space.
+    fn say_again(&mut self, stale: impl Fn(Dot) -> bool, others: bool, now_ms: u64) -> Vec<Effect> {
+        let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
+        let again =
+            numbers.into_iter().filter(|&number| self.rename_versions(number, &stale, others, now_ms));
+        let again: Vec<_> = again.collect();
+        again.iter().for_each(|&number| self.table.touch(number));
+        again.into_iter().map(Effect::Changed).collect()
+    }
+
+    fn rename_versions(
+        &mut self,
+        number: Number,
+        stale: impl Fn(Dot) -> bool,
+        others: bool,
+        now_ms: u64,
+    ) -> bool {
         let me = self.me.home;
         let Some(entity) = self.table.get(number) else { return false };
-        let ours = |version: &Version| version.dot.actor.home == me || entity.key.space == Space::Home(me);
-        let late = |version: &&Version| {
-            version.dot.hlc > limit || version.groups().any(|group| group.dot.hlc > limit)
-        };
-        let late: Vec<_> = entity.siblings.iter().filter(|v| ours(v)).filter(late).cloned().collect();
-        for version in &late {
+        let others = others && entity.key.space == Space::Home(me);
+        let ours = |version: &&Version| others || version.dot.actor.home == me;
+        let is_stale =
+            |version: &&Version| stale(version.dot) || version.groups().any(|group| stale(group.dot));
+        let old: Vec<_> = entity.siblings.iter().filter(ours).filter(is_stale).cloned().collect();
+        for version in &old {
             let dot = self.stamp(now_ms);
-            let known_to_all = |seen: &Dot| seen.actor.home == me || seen.hlc <= limit;
-            let mut context: VersionVector = version.context.dots().filter(known_to_all).collect();
-            if known_to_all(&version.dot) {
-                context.insert(version.dot);
-            }
-            let moved = |was: Dot| if was.hlc > limit { dot } else { was };
+            // of others it names nothing that they would refuse; that it follows its own old dot it must say
+            let named = |seen: &Dot| seen.actor.home == me || !stale(*seen);
+            let context = version.context.dots().chain([version.dot]).filter(named).collect();
+            let moved = |was: Dot| if stale(was) { dot } else { was };
             let groups = version.groups().map(|group| group.moved_to(moved(group.dot)));
-            let body = Body::of(dot, groups);
-            let again = Version { dot, context, body, timed: true, ..version.clone() };
+            let (body, timed) = (Body::of(dot, groups), self.clock.trusts(now_ms));
+            let again = Version { dot, context, body, timed, ..version.clone() };
             if let Some(entity) = self.table.get_mut(number) {
                 entity.siblings.retain(|known| known.dot != version.dot);
                 entity.siblings.insert(again);
             }
         }
-        !late.is_empty()
+        !old.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        EntityKey, HomeId,
+        dot::{Actor, VersionVector},
+        replica::{Offered, Options},
+        siblings::Siblings,
+        table::Class,
+        update::{Attributes, Update},
+        version::Cause,
+    };
+
+    const HOUR: u64 = 3_600_000;
+    const NOW: u64 = 1_800_000_000_000;
+
+    #[test]
+    fn update_of_what_came_from_the_future_says_all_of_it_under_its_own_stamp() {
+        // the clocks of both stand hours behind, and the flat's had stood hours ahead before
+        let mut villa = Replica::restore(Actor::first(HomeId([1; 32])), Hlc::at(NOW), 0, Options::default());
+        let flat = HomeId([2; 32]);
+        let dot = Dot { actor: Actor::first(flat), hlc: Hlc::at(NOW + 2 * HOUR) };
+        let update = Update::replace("on", r#"{"brightness":1}"#).unwrap();
+        let body = update.apply("light", [], dot).unwrap().unwrap();
+        let version = Version {
+            dot,
+            context: VersionVector::default(),
+            body,
+            cause: Cause::Person,
+            deleted: false,
+            timed: true,
+            unknown: Box::default(),
+        };
+        let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
+        let versions: Siblings = [version].into_iter().collect();
+        let (class, right) = (Class::Document, None);
+        let offered = Offered {
+            key: key.clone(),
+            class,
+            versions,
+            sent_at: 0,
+            right,
+            strategy: Default::default(),
+            replace: false,
+        };
+        villa.merge(flat, offered, NOW - 3 * HOUR).unwrap();
+
+        villa.restamp(NOW - 3 * HOUR);
+        let brighter = Attributes::Patch(vec![("effect".into(), Some(crate::json::Json::string("rain")))]);
+        let update = Update { state: None, attributes: brighter };
+        villa.update(&key, Class::Document, &update, Cause::Person, NOW - 3 * HOUR).unwrap();
+        let siblings = &villa.find(&key).unwrap().siblings;
+        assert_eq!(siblings.len(), 1);
+        assert!(siblings[0].groups().all(|group| group.dot == siblings[0].dot), "{siblings:?}");
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     epoch::Cursor,
     grant::Right,
     hlc::Hlc,
+    policy::Strategy,
     replica::{Offered, Refusal, Replica},
     seed::Seed,
     siblings::Siblings,
@@ -51,6 +52,7 @@ struct Named {
     key: EntityKey,
     class: Class,
     right: Option<Right>,
+    strategy: Strategy,
 }
 
 /// What an offer leads to.
@@ -81,8 +83,13 @@ impl Incoming {
         }
     }
 
-    pub(super) fn open(&mut self, hello: &Hello) {
+    /// Begins where the peer's log stands; a digest like ours says that there is nothing to wait for.
+    ///
+    /// Of the joint space the hello says nothing, for it comes before the proofs.
+    pub(super) fn open(&mut self, hello: &Hello, replica: &Replica, peer: HomeId, joint: bool) {
         (self.epoch, self.head) = (hello.epoch, hello.head);
+        self.mismatch = self.mismatch_of(hello.digest, replica, peer);
+        self.ended = hello.digest.is_some() && self.mismatch.is_none() && !joint;
     }
 
     /// Takes in an offer.
@@ -115,11 +122,12 @@ impl Incoming {
                     if item.replace && named.key.space == Space::Home(peer) {
                         self.asked.remove(&named.key.id);
                     }
-                    let Named { key, class, right } = named;
+                    let Named { key, class, right, strategy } = named;
                     let theirs =
                         versions.iter().map(|version| version.dot).filter(|dot| dot.actor.home == peer);
                     let up_to = theirs.map(|dot| dot.hlc).max().unwrap_or_default();
-                    let offered = Offered { key, class, versions, sent_at, right, replace: item.replace };
+                    let offered =
+                        Offered { key, class, versions, sent_at, right, strategy, replace: item.replace };
                     match replica.merge(peer, offered, now_ms) {
                         Ok(effects) => taken.effects.extend(effects),
                         Err(refusal) => self.refuse(refusal, (number, up_to), peer, now_ms, &mut taken),
@@ -184,13 +192,10 @@ impl Incoming {
         (!numbers.is_empty()).then(|| Want { numbers, ..Want::default() })
     }
 
-    /// Tells whether both sides, at rest, hold different things: the same mismatch in two pings running.
+    /// Tells whether both sides, at rest, hold different things: the same mismatch twice running, in hello or ping.
     pub(super) fn diverged(&mut self, ping: &Ping, replica: &Replica, peer: HomeId, now_ms: u64) -> bool {
         let pair = |theirs: Option<Digest>, space| theirs.map(|theirs| (theirs, replica.digest_of(space)));
-        let own = ping
-            .digest
-            .map(|theirs| (theirs, self.held(replica, peer)))
-            .filter(|(theirs, ours)| theirs != ours);
+        let own = self.mismatch_of(ping.digest, replica, peer);
         let now = own.or_else(|| pair(ping.joint, Space::Joint).filter(|(theirs, ours)| theirs != ours));
         let again = now.is_some() && now == self.mismatch && !self.waits();
         self.mismatch = now;
@@ -199,6 +204,16 @@ impl Incoming {
             self.resynced_ms = Some(now_ms);
         }
         again && rested
+    }
+
+    /// Returns both digests of the peer's space if they differ.
+    fn mismatch_of(
+        &mut self,
+        theirs: Option<Digest>,
+        replica: &Replica,
+        peer: HomeId,
+    ) -> Option<(Digest, Digest)> {
+        theirs.map(|theirs| (theirs, self.held(replica, peer))).filter(|(theirs, ours)| theirs != ours)
     }
 
     /// Returns the digest of what this home holds of the peer's space; at rest nothing is summed again.
@@ -235,11 +250,13 @@ impl Incoming {
                 return Ok(None);
             }
             let key = EntityKey { space: *space, id: id.clone() };
-            self.names.insert(item.number, Named { key, class: item.class, right: item.right });
+            let strategy = item.strategy.unwrap_or_default();
+            self.names.insert(item.number, Named { key, class: item.class, right: item.right, strategy });
         }
         match self.names.get_mut(&item.number) {
             Some(named) => {
                 named.right = item.right.or(named.right);
+                named.strategy = item.strategy.unwrap_or(named.strategy);
                 Ok(Some(named.clone()))
             }
             None if self.crowded => Ok(None),

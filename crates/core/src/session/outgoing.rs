@@ -12,6 +12,7 @@ use crate::{
     epoch::{Cursor, Resume},
     grant::Right,
     hlc::Hlc,
+    policy::Strategy,
     replica::Replica,
     seed::Seed,
     table::{Class, Entity, Number},
@@ -41,7 +42,7 @@ pub(super) struct Outgoing {
     acknowledged: u64,
     told: u64,
     granted: u64,
-    /// Whether the peer has been told that it stands at the end of the log.
+    /// Whether the peer has been told that it stands at the end of the log; when nothing is due, the hello's digest tells.
     ended: bool,
     /// The latest digest, and the state of table and rules that it is of: at rest nothing is summed again.
     summed: Option<((u64, u64), Digest)>,
@@ -63,6 +64,7 @@ struct Sent {
     seq: u64,
     mark: Hlc,
     right: Option<Right>,
+    strategy: Strategy,
     refused: bool,
 }
 
@@ -148,6 +150,11 @@ impl Outgoing {
             self.say(Message::Forked(Forked { seq }));
         }
         self.say_gone(replica, peer, from);
+        self.ended = known
+            && !joint
+            && self.backlog.is_empty()
+            && cursor.trail.last().is_some_and(|last| last.0 == replica.epochs.present())
+            && replica.gone(peer).all(|(_, seq)| seq <= from);
     }
 
     /// Queues what rules newly admit or withdraw, if any have changed.
@@ -357,7 +364,9 @@ impl Outgoing {
         let mark = known.map_or(before, |sent| sent.mark.max(before));
         let has = Known { me: replica.actor(), mark: (!full).then_some(mark), peer };
         let right = seen.right.filter(|_| known.is_none_or(|sent| sent.right != seen.right));
-        let heading = Heading { name: known.is_none(), right, replace: full };
+        let told = known.map_or(Strategy::default(), |sent| sent.strategy);
+        let strategy = (seen.right.is_some() && entity.strategy != told).then_some(entity.strategy);
+        let heading = Heading { name: known.is_none(), right, strategy, replace: full };
         out.push(number, entity, heading, &has, &mut round.bodies, &mut self.actors);
         let mark = replica.clock().last();
         let sent = Sent {
@@ -365,6 +374,7 @@ impl Outgoing {
             seq: entity.seq.max(seen.since),
             mark,
             right: seen.right,
+            strategy: entity.strategy,
             refused: false,
         };
         place.insert_entry(sent);

@@ -39,6 +39,8 @@ struct Written {
     class: Class,
     /// Whether its loss was told: refused, withdrawn, or gone with a crash or a restored backup.
     excused: bool,
+    /// Whether its author has taken it back, or lost it where it stood: whatever it writes next has seen it.
+    taken_back: bool,
 }
 
 impl Ledger {
@@ -52,12 +54,15 @@ impl Ledger {
             return Err(format!("I4: own write of {:?} does not stand alone", entity.key));
         };
         let before = self.held[home].get(&entity.key).cloned().unwrap_or_default();
-        let seen: HashSet<_> = before.iter().flat_map(|dot| self.behind(*dot)).collect();
+        let taken_back = |write: &&Written| write.taken_back && write.home == home && write.key == entity.key;
+        let taken_back = self.writes.iter().filter(taken_back).map(|write| write.dot);
+        let seen: HashSet<_> =
+            before.iter().copied().chain(taken_back).flat_map(|dot| self.behind(dot)).collect();
         if self.seen.insert(version.dot, Rc::new(seen)).is_some() {
             return Err(format!("I5: {:?} was given twice", version.dot));
         }
         let (key, dot, class) = (entity.key.clone(), version.dot, entity.class);
-        self.writes.push(Written { home, key, dot, class, excused: false });
+        self.writes.push(Written { home, key, dot, class, excused: false, taken_back: false });
         self.holds(home, &entity.key, &entity.siblings, false)
     }
 
@@ -83,7 +88,12 @@ impl Ledger {
         }
         // a write that was refused takes with it those that it had replaced here
         let lost: HashSet<_> = lost.into_iter().flat_map(|dot| self.behind(dot)).collect();
-        self.excuse(|write| write.home == home && write.key == *key && lost.contains(&write.dot));
+        let lost =
+            |write: &&mut Written| write.home == home && write.key == *key && lost.contains(&write.dot);
+        self.writes
+            .iter_mut()
+            .filter(lost)
+            .for_each(|write| (write.excused, write.taken_back) = (true, true));
         self.held[home].insert(key.clone(), now.iter().map(|version| version.dot).collect());
         Ok(())
     }

@@ -20,7 +20,7 @@ const PAST: usize = 200;
 pub enum Fault {
     /// Some homes have a joint space.
     Joint,
-    /// Links are cut and lose what is under way.
+    /// Links are cut and lose all that is under way.
     Cuts,
     /// One direction of a link stands still.
     Stalls,
@@ -30,8 +30,8 @@ pub enum Fault {
     Skew,
     /// Offers reach the merge again and out of order.
     Repeats,
-    /// Frames of the past turn up in a session.
-    Replays,
+    /// Somebody on the network loses, repeats or swaps bytes: what came before arrives, and the channel ends there.
+    Tampering,
     /// Homes forget each other and pair again.
     Unpairing,
     /// A home comes back from a backup.
@@ -46,7 +46,7 @@ pub const ALL: [Fault; 9] = [
     Fault::Crashes,
     Fault::Skew,
     Fault::Repeats,
-    Fault::Replays,
+    Fault::Tampering,
     Fault::Unpairing,
     Fault::Backups,
 ];
@@ -91,7 +91,7 @@ impl World {
             Fault::Crashes => self.crash(at),
             Fault::Skew => self.skew(at),
             Fault::Repeats => return self.repeat(),
-            Fault::Replays => self.replay(),
+            Fault::Tampering => return self.tamper(),
             Fault::Unpairing => return self.unpair_or_pair(at),
             Fault::Backups => return self.backup(at),
         }
@@ -102,8 +102,6 @@ impl World {
     pub(super) fn end_faults(&mut self) -> Checked {
         self.homes.iter_mut().for_each(|home| (home.offset_ms, home.start_at) = (0, 0));
         self.time += 1_000;
-        let tampered: Vec<_> = self.links.iter().filter(|(_, link)| link.tampered).map(|(p, _)| *p).collect();
-        tampered.into_iter().for_each(|pair| self.cut(pair));
         for link in self.links.values_mut() {
             link.retry_at = 0;
             link.wires.iter_mut().for_each(|wire| (wire.stalled, wire.window) = (false, 8));
@@ -257,7 +255,12 @@ impl World {
         if to == past.from || !foreign {
             return Ok(());
         }
-        let offered = Offered { right: entity.right, sent_at: entity.sent_at, ..past.offered.clone() };
+        let offered = Offered {
+            right: entity.right,
+            strategy: entity.strategy,
+            sent_at: entity.sent_at,
+            ..past.offered.clone()
+        };
         let effects = replica.merge(peer, offered, now).unwrap_or_default();
         self.note(|_| format!("{to} hears again of {:?}", past.key));
         self.carry_out(to, Some(past.from), &effects)
@@ -270,6 +273,7 @@ impl World {
             class: entity.class,
             versions: entity.siblings.clone(),
             sent_at: 0,
+            strategy: entity.strategy,
             right: None,
             replace: false,
         };
@@ -278,14 +282,18 @@ impl World {
         }
     }
 
-    fn replay(&mut self) {
+    fn tamper(&mut self) -> Checked {
         let (pair, wire, which) = (self.any_pair(), self.dice.below(2), self.dice.number());
-        let Some(link) = self.links.get_mut(&pair).filter(|link| link.up) else { return };
-        if link.wires[wire].replay(|len| which as usize % len) {
-            link.tampered = true;
-            self.tampered.insert(pair);
-            self.note(|_| format!("a frame of the past on {pair:?}"));
+        let Some(link) = self.links.get(&pair).filter(|link| link.up) else { return Ok(()) };
+        let arriving = which as usize % (link.wires[wire].frames.len() + 1);
+        self.note(|_| format!("somebody tampers with {pair:?} after {arriving} frames"));
+        for _ in 0..arriving {
+            let (at, from) = if wire == 0 { (pair.1, pair.0) } else { pair };
+            let frame = self.links.get_mut(&pair).and_then(|link| link.wires[wire].frames.pop_front());
+            frame.map_or(Ok(()), |(_, frame)| self.hear(at, from, &frame))?;
         }
+        self.cut(pair);
+        Ok(())
     }
 
     fn unpair_or_pair(&mut self, at: usize) -> Checked {

@@ -29,7 +29,6 @@ pub(super) struct Home {
 /// A home that is up.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) boot: u64,
     pub(super) replica: Replica,
     pub(super) sessions: BTreeMap<usize, Session>,
     pub(super) removed: Vec<EntityKey>,
@@ -53,12 +52,12 @@ impl Home {
     /// Starts from the disk, in a new epoch that is durable before anybody hears of it.
     ///
     /// Chunks are short, so that a transfer of few entities can be cut in its middle.
-    pub(super) fn start(&mut self, boot: u64) {
-        let chunk = 1 + boot as usize % 400;
+    pub(super) fn start(&mut self, epoch: u64) {
+        let chunk = 1 + epoch as usize % 400;
         let mut replica = self.disk.start(Options { chunk, ..Options::default() });
         let head = replica.table().head();
-        replica.epochs.open(boot, head);
-        let mut running = Running { boot, replica, sessions: BTreeMap::new(), removed: Vec::new() };
+        replica.epochs.open(epoch, head);
+        let mut running = Running { replica, sessions: BTreeMap::new(), removed: Vec::new() };
         self.disk.flush(&running.replica, &mut running.removed);
         self.running = Some(running);
     }
@@ -84,7 +83,7 @@ impl Home {
 impl Running {
     /// Opens the conversation with a peer.
     pub(super) fn open(&mut self, at: usize, peer: HomeId, joint: bool, now_ms: u64) {
-        let me = Introduction { boot: self.boot, name: "home", proto_low: 1 };
+        let me = Introduction { name: "home", proto_low: 1 };
         self.sessions.insert(at, Session::open(peer, joint, &me, &self.replica, now_ms));
     }
 }

@@ -1,4 +1,5 @@
-//! The virtual network: per pair of homes one link of two ordered, lossless wires that can be cut at any frame.
+//! The virtual network: per pair of homes one link of two wires, which give what a channel gives: each frame once and in
+//! its order, until the link is cut.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,17 +8,12 @@ use crate::{
     wire::{Actors, Message, Offer},
 };
 
-/// Most past frames remembered per wire, to be replayed.
-const PAST: usize = 64;
-
 /// A link between two homes; wire 0 leads from the first to the second.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     pub(super) up: bool,
     /// When a link that is down comes up again.
     pub(super) retry_at: u64,
-    /// Whether somebody has put a frame of an earlier session into this one.
-    pub(super) tampered: bool,
     pub(super) wires: [Wire; 2],
 }
 
@@ -29,14 +25,13 @@ pub(super) struct Wire {
     /// How many frames may be under way: few for a slow reader.
     pub(super) window: usize,
     pub(super) delay_ms: u64,
-    past: VecDeque<Vec<u8>>,
     eye: Eye,
 }
 
 impl Link {
     /// Loses everything under way.
     pub(super) fn cut(&mut self, retry_at: u64) {
-        (self.up, self.tampered, self.retry_at) = (false, false, retry_at);
+        (self.up, self.retry_at) = (false, retry_at);
         for wire in &mut self.wires {
             wire.frames.clear();
             wire.eye = Eye::default();
@@ -48,10 +43,6 @@ impl Wire {
     /// Takes a frame that arrives after the delay, and never before an earlier one.
     pub(super) fn put(&mut self, frame: Vec<u8>, now: u64) {
         let due = self.frames.back().map_or(0, |(due, _)| *due).max(now + self.delay_ms);
-        if self.past.len() == PAST {
-            self.past.pop_front();
-        }
-        self.past.push_back(frame.clone());
         self.frames.push_back((due, frame));
     }
 
@@ -59,16 +50,6 @@ impl Wire {
     pub(super) fn take(&mut self, now: u64) -> Option<Vec<u8>> {
         let due = !self.stalled && self.frames.front().is_some_and(|(due, _)| *due <= now);
         due.then(|| self.frames.pop_front().map(|(_, frame)| frame)).flatten()
-    }
-
-    /// Puts a frame of the past before those under way; tells whether there was one.
-    pub(super) fn replay(&mut self, pick: impl Fn(usize) -> usize) -> bool {
-        if self.past.is_empty() {
-            return false;
-        }
-        let frame = self.past[pick(self.past.len())].clone();
-        self.frames.push_front((0, frame));
-        true
     }
 
     /// Reads a frame as somebody who sees everything, and returns what it says and the entities that it speaks of.

@@ -2,11 +2,11 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::{epoch::Cursor, hlc::Hlc};
+use crate::{digest::Digest, epoch::Cursor, hlc::Hlc};
 
-/// Who speaks, how far it has followed the other, and where its own log stands.
+/// Who speaks, how far it has followed the other, where its own log stands, and what the other should hold of it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[cbor(array)]
 pub struct Hello {
     /// The lowest protocol version spoken.
     #[n(0)]
@@ -14,27 +14,24 @@ pub struct Hello {
     /// The highest protocol version spoken.
     #[n(1)]
     pub proto_high: u16,
-    /// Random per start: two live homes with one key show themselves by two of these.
+    /// The present epoch of the sender's log: random per start, so that two live homes with one key show themselves.
     #[n(2)]
-    pub boot: u64,
-    /// The present epoch of the sender's log.
-    #[n(3)]
     pub epoch: u64,
     /// The latest place in the sender's log.
-    #[n(4)]
+    #[n(3)]
     pub head: u64,
     /// The sender's clock.
-    #[n(5)]
+    #[n(4)]
     pub clock: Hlc,
     /// How far the sender has followed the receiver.
-    #[n(6)]
+    #[n(5)]
     pub cursor: Cursor,
     /// The sender's name for itself.
-    #[n(7)]
+    #[n(6)]
     pub name: String,
-    /// The place in the sender's log of its latest grant to the receiver.
-    #[n(8)]
-    pub granted: u64,
+    /// What the receiver should hold of the sender's space once it has followed up to `head`.
+    #[n(7)]
+    pub digest: Option<Digest>,
 }
 
 /// The protocol versions this home speaks.

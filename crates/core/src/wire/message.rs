@@ -6,19 +6,17 @@ use super::{Hello, version::length};
 use crate::{
     EntityId, HomeId,
     body::certain,
-    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME, WANTED_AT_ONCE},
+    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME, MAX_RULES, WANTED_AT_ONCE},
     digest::Digest,
     dot::{Actor, Dot},
     hlc::Hlc,
-    intent::{Intent, Outcome, Status, Wish},
+    intent::{Explanation, Intent, Outcome, Status, Wish},
     json::{Json, Members},
+    policy::{JointPolicy, Policy, Rule},
 };
 
 /// The kind of a frame that carries an offer.
 pub(crate) const OFFER: u8 = 1;
-
-/// The kind of a goodbye, which may come at any time.
-pub(crate) const BYE: u8 = 10;
 
 /// One message of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +47,8 @@ pub enum Message {
     Forked(Forked),
     /// Proves, ahead of the hello, that the sender has the shared key.
     Proof([u8; 32]),
+    /// The policy of the joint space, as the sender has it.
+    Policy(JointPolicy),
 }
 
 /// Asks for entities in full: by the other's number, by id in the other's space, or all after a place in its log.
@@ -202,6 +202,7 @@ impl Message {
             Self::Gone(body) => certain(out.u8(11).and_then(|out| out.encode(body))),
             Self::Forked(body) => certain(out.u8(12).and_then(|out| out.encode(body))),
             Self::Proof(proof) => certain(out.u8(13).and_then(|out| out.bytes(proof))),
+            Self::Policy(policy) => encode_policy(policy, &mut out),
         }
         out.into_writer()
     }
@@ -227,6 +228,7 @@ impl Message {
             11 => Self::Gone(decoder.decode()?),
             12 => Self::Forked(decoder.decode()?),
             13 => Self::Proof(decoder.bytes()?.try_into().map_err(|_| FrameError::Kind)?),
+            14 => Self::Policy(decode_policy(&mut decoder)?),
             _ => return Ok(None),
         };
         Ok(Some(message))
@@ -249,23 +251,9 @@ pub(crate) fn open(frame: &[u8]) -> Result<(u8, Decoder<'_>), FrameError> {
     }
     let mut decoder = Decoder::new(frame);
     match decoder.array()? {
-        Some(2 | 3) => Ok((decoder.u8()?, decoder)),
+        Some(2) => Ok((decoder.u8()?, decoder)),
         _ => Err(FrameError::Kind),
     }
-}
-
-/// Gives a frame its place in a session: `[kind, body]` becomes `[kind, body, tag]`.
-pub(crate) fn tag(mut frame: Vec<u8>, tag: u16) -> Vec<u8> {
-    frame[0] = 0x83;
-    frame.push(0x19);
-    frame.extend_from_slice(&tag.to_be_bytes());
-    frame
-}
-
-/// Tells whether a frame has this place in its session.
-pub(crate) fn is_tagged(frame: &[u8], tag: u16) -> bool {
-    let [high, low] = tag.to_be_bytes();
-    frame.first() == Some(&0x83) && frame.ends_with(&[0x19, high, low])
 }
 
 /// Reads a list of bounded length.
@@ -351,9 +339,10 @@ fn json(decoder: &mut Decoder<'_>) -> Result<Json, decode::Error> {
     text.parse().map_err(decode::Error::custom)
 }
 
-/// Keys: 0 id, 1 status.
+/// Keys: 0 id, 1 status, 2 explanation.
 fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
-    certain(out.u8(8).and_then(|out| out.map(2)).and_then(|out| out.u8(0)));
+    let keys = 2 + u64::from(outcome.explanation.is_some());
+    certain(out.u8(8).and_then(|out| out.map(keys)).and_then(|out| out.u8(0)));
     encode_dot(outcome.id, out);
     let status = match outcome.status {
         Status::Accepted => 0,
@@ -362,14 +351,19 @@ fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
         Status::Expired => 3,
     };
     certain(out.u8(1).and_then(|out| out.u8(status)));
+    if let Some(explanation) = &outcome.explanation {
+        certain(out.u8(2).and_then(|out| out.str(explanation.as_str())));
+    }
 }
 
 fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
     let keys = length(decoder.map()?, 64)?;
-    let (mut id, mut status) = (None, None);
+    let (mut id, mut status, mut explanation) = (None, None, None);
     for _ in 0..keys {
         match decoder.u32()? {
             0 => id = Some(decode_dot(decoder)?),
+            // An outcome counts without its words, so words that may not be shown are no reason to end a session.
+            2 if decoder.datatype()? == Type::String => explanation = Explanation::parse(decoder.str()?),
             1 if decoder.datatype()? == Type::U8 => {
                 status = Some(match decoder.u8()? {
                     0 => Status::Accepted,
@@ -382,9 +376,35 @@ fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
         }
     }
     match (id, status) {
-        (Some(id), Some(status)) => Ok(Outcome { id, status }),
+        (Some(id), Some(status)) => Ok(Outcome { id, status, explanation }),
         _ => Err(FrameError::Kind),
     }
+}
+
+/// Keys: 0 dot, 1 whether a person set it, 2 rules as `[pattern, strategy, template]`.
+fn encode_policy(joint: &JointPolicy, out: &mut Encoder<Vec<u8>>) {
+    certain(out.u8(14).and_then(|out| out.map(3)).and_then(|out| out.u8(0)));
+    encode_dot(joint.dot, out);
+    certain(out.u8(1).and_then(|out| out.bool(joint.deliberate)).and_then(|out| out.u8(2)));
+    certain(out.encode(joint.policy.rules()));
+}
+
+fn decode_policy(decoder: &mut Decoder<'_>) -> Result<JointPolicy, FrameError> {
+    let keys = length(decoder.map()?, 64)?;
+    let (mut dot, mut deliberate, mut policy) = (None, false, Policy::default());
+    for _ in 0..keys {
+        match decoder.u32()? {
+            0 => dot = Some(decode_dot(decoder)?),
+            1 => deliberate = decoder.bool()?,
+            2 => {
+                let count = length(decoder.array()?, MAX_RULES)?;
+                let rules: Vec<Rule> = (0..count).map(|_| decoder.decode()).collect::<Result<_, _>>()?;
+                policy = Policy::new(rules).map_err(decode::Error::custom)?;
+            }
+            _ => decoder.skip()?,
+        }
+    }
+    dot.map(|dot| JointPolicy { policy, dot, deliberate }).ok_or(FrameError::Kind)
 }
 
 /// Why a frame from a peer was refused.
@@ -397,9 +417,6 @@ pub enum FrameError {
     /// The frame is no message, or not one that may come now.
     #[error("frame is no message that may come now")]
     Kind,
-    /// The frame belongs to another session, or to another place in this one.
-    #[error("frame belongs to another session or place")]
-    Session,
     /// The message is malformed.
     #[error("message is malformed: {0}")]
     Form(#[from] decode::Error),

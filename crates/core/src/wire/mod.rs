@@ -1,9 +1,7 @@
 //! What homes say to each other: CBOR messages, and nothing else.
 //!
-//! A frame is one CBOR array `[kind, body]`, and after both hellos `[kind, body, tag]`
-//! with a tag that begins with a hash of both and counts on, so that a frame of another
-//! session, or one that is missing or comes twice, ends the session.
-//! A body is a map with small integer keys. Keys that this version does not know are skipped in messages and kept in
+//! A frame is one CBOR array `[kind, body]`. A body is a map with small integer keys, and in the hello, where
+//! every byte counts, an array. Keys that this version does not know are skipped in messages and kept in
 //! versions, so a newer home can say more and an older one passes it on. Bounds
 //! are checked before anything is allocated. PROTOCOL.md describes every key.
 //!
@@ -25,7 +23,7 @@ pub use actors::Actors;
 pub(crate) use bodies::{Bodies, Known};
 pub use hello::{Hello, PROTO};
 pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Refused, Want, Why};
-pub(crate) use message::{BYE, OFFER, is_tagged, open, tag};
+pub(crate) use message::{OFFER, open};
 pub(crate) use offer::Heading;
 pub use offer::{Item, Offer, OfferBuilder};
 pub use version::{Draft, Rest, decode_version, encode_version, encode_version_without};

@@ -4,8 +4,8 @@
 //! receiver has got in the sender's log once it has taken this in, 4 whether that is the end of
 //! the log, 5 the latest place of an item where it lies beyond that, 6 whether the numbers of actors
 //! begin anew; 6 stands first. Item keys: 0 number, 1 id, 2 space (0 the sender's, 1 the receiver's, 2 joint),
-//! 3 class, 4 right, 5 versions, 6 in full. Id, space, class and right stand where
-//! they are new to the session.
+//! 3 class, 4 right, 5 versions, 6 in full, 7 strategy. Id, space, class, right and strategy stand where
+//! they are new to the session; without one, the strategy of a new id is `latest-wins`.
 
 use minicbor::{Decoder, Encoder, decode};
 
@@ -20,6 +20,7 @@ use crate::{
     defaults::MAX_SIBLINGS,
     grant::Right,
     hlc::Hlc,
+    policy::Strategy,
     table::{Class, Entity},
 };
 
@@ -53,6 +54,8 @@ pub struct Item {
     pub class: Class,
     /// What the receiver may do with it, where that is new.
     pub right: Option<Right>,
+    /// What settles its conflicts, where that is new.
+    pub strategy: Option<Strategy>,
     /// Its versions.
     pub drafts: Vec<Draft>,
     /// Whether the owner's versions are all here, and others of the owner void.
@@ -112,6 +115,7 @@ impl Item {
             name: None,
             class: Class::Device,
             right: None,
+            strategy: None,
             drafts: Vec::new(),
             replace: false,
         };
@@ -135,6 +139,7 @@ impl Item {
                     }
                 }
                 6 => item.replace = decoder.bool()?,
+                7 => item.strategy = Some(Strategy::from_code(decoder.u8()?)),
                 _ => decoder.skip()?,
             }
         }
@@ -150,6 +155,8 @@ pub(crate) struct Heading {
     pub(crate) name: bool,
     /// The right, where it is said.
     pub(crate) right: Option<Right>,
+    /// The strategy, where it is said.
+    pub(crate) strategy: Option<Strategy>,
     /// Whether the owner's versions are all here.
     pub(crate) replace: bool,
 }
@@ -191,7 +198,8 @@ impl OfferBuilder {
         } else {
             0
         };
-        let keys = 2 + named + u64::from(heading.right.is_some()) + u64::from(heading.replace);
+        let said = [heading.right.is_some(), heading.replace, heading.strategy.is_some()];
+        let keys = 2 + named + said.into_iter().filter(|said| *said).count() as u64;
         let out = &mut self.items;
         certain(out.map(keys).and_then(|out| out.u8(0)).and_then(|out| out.u32(number)));
         if heading.name {
@@ -213,6 +221,9 @@ impl OfferBuilder {
         }
         if heading.replace {
             certain(out.u8(6).and_then(|out| out.bool(true)));
+        }
+        if let Some(strategy) = heading.strategy {
+            certain(out.u8(7).and_then(|out| out.u8(strategy as u8)));
         }
         self.count += 1;
         self.place = self.place.max(entity.seq);

@@ -16,6 +16,7 @@ use crate::{
     dot::{Dot, VersionVector},
     hlc::Hlc,
     version::{Cause, Version},
+    view,
 };
 
 const DELETED: u8 = 4;
@@ -68,18 +69,24 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Completes the version with groups of a known one, if these are just the ones left out.
+    /// Completes the version with groups of a known one, or of all known ones merged, if these are just the ones
+    /// left out.
     pub fn complete(self, known: &[Version]) -> Option<Version> {
         let Some(check) = self.rest else { return Some(self.version) };
-        known.iter().find_map(|base| self.over(base, check)).map(|body| Version { body, ..self.version })
+        let alone = known.iter().find_map(|base| self.over(base.groups(), check));
+        let body = alone.or_else(|| {
+            let apart = known.len() > 1;
+            apart.then(|| self.over(view::merged(known).0.into_iter(), check)).flatten()
+        });
+        body.map(|body| Version { body, ..self.version })
     }
 
-    /// Lays the groups that came over those of a known version; both are sorted.
-    fn over(&self, base: &Version, check: u32) -> Option<Body> {
-        let capacity = base.body.as_bytes().len() + self.version.body.as_bytes().len() + 64;
+    /// Lays the groups that came over known ones; both are sorted.
+    fn over<'a>(&self, base: impl Iterator<Item = Group<'a>>, check: u32) -> Option<Body> {
+        let capacity = 2 * self.version.body.as_bytes().len() + 256;
         let (mut out, mut rest) = (BodyBuilder::new(self.version.dot, capacity), Rest::default());
         let mut came = self.version.groups().peekable();
-        for kept in base.groups() {
+        for kept in base {
             while let Some(group) = came.next_if(|group| group.key < kept.key) {
                 out.push(group);
             }
@@ -184,7 +191,11 @@ pub fn decode_version(
     let (Some(actor), Some(hlc), Some(body)) = (actor, hlc, body) else {
         return Err(decode::Error::message("a version names its actor, stamp and groups"));
     };
-    let dot = Dot { actor, hlc };
+    let (dot, context) = (Dot { actor, hlc }, context.unwrap_or_default());
+    // nobody could ever write a version that has seen this one, if it claimed to have seen its own future
+    if context.dots().any(|seen| seen.actor == actor) {
+        return Err(decode::Error::message("a context names others than the version's own actor"));
+    }
     let body = Body::parse(body, dot).map_err(decode::Error::custom)?;
     if unknown.len() > MAX_ENTITY {
         return Err(decode::Error::message("unknown keys are too long"));
@@ -196,7 +207,7 @@ pub fn decode_version(
     };
     let version = Version {
         dot,
-        context: context.unwrap_or_default(),
+        context,
         body,
         cause: cause(flags),
         deleted: flags & DELETED != 0,
@@ -239,6 +250,7 @@ fn flags(version: &Version) -> u8 {
         Cause::Device => 0,
         Cause::Person => 1,
         Cause::Automation => 2,
+        Cause::Strategy => 3,
     };
     cause | if version.deleted { DELETED } else { 0 } | if version.timed { 0 } else { UNTIMED }
 }
@@ -247,6 +259,7 @@ fn cause(flags: u8) -> Cause {
     match flags & 3 {
         0 => Cause::Device,
         1 => Cause::Person,
-        _ => Cause::Automation,
+        2 => Cause::Automation,
+        _ => Cause::Strategy,
     }
 }

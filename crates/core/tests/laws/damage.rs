@@ -14,7 +14,7 @@ fn frames(entities: &[Entity]) -> Vec<Vec<u8>> {
             ..entity.clone()
         });
     });
-    let me = Introduction { boot: 1, name: "villa", proto_low: 1 };
+    let me = Introduction { name: "villa", proto_low: 1 };
     let mut to_flat = Session::open(HOMES[1], true, &me, &villa, 5_000);
     let mut to_villa = Session::open(HOMES[0], true, &me, &flat, 5_000);
     let mut frames = Vec::new();
@@ -92,7 +92,7 @@ proptest! {
             prop_assert!(offer.items.len() <= frame.len());
         }
         let mut flat = Replica::new(HOMES[1], Options::default());
-        let me = Introduction { boot: 1, name: "flat", proto_low: 1 };
+        let me = Introduction { name: "flat", proto_low: 1 };
         let mut session = Session::open(HOMES[0], true, &me, &flat, 5_000);
         let _ = session.receive(&mut flat, &frame, 5_000);
         prop_assert_eq!(flat.table().len(Space::Home(HOMES[1])), 0);

@@ -12,8 +12,9 @@ use crosshome_core::{
     epoch::Cursor,
     grant::{Grants, Right, Selector, Traits},
     hlc::Hlc,
-    intent::{Intent, Outcome, Status, Wish},
+    intent::{Explanation, Intent, Outcome, Status, Wish},
     json::Json,
+    policy::{JointPolicy, Policy, Rule, Strategy as Settling},
     record,
     replica::{Options, Replica},
     seed::Seed,
@@ -22,7 +23,7 @@ use crosshome_core::{
     table::{Class, Entity, Table},
     update::{Attributes, Update},
     version::{Cause, Version},
-    view::{Strategy as Settling, View},
+    view::View,
     wire::{
         Ack, Actors, Forked, Gone, Hello, Message, Offer, Ping, Pong, Reason, Refused, Want, Why,
         decode_version, encode_version_without,
@@ -84,11 +85,13 @@ fn any_history() -> impl Strategy<Value = Vec<Version>> {
 
 fn any_entity() -> impl Strategy<Value = Entity> {
     let right = prop::sample::select(vec![None, Some(Right::Read), Some(Right::Control), Some(Right::Edit)]);
-    (any_history(), any::<bool>(), right, any::<u64>()).prop_map(|(history, document, right, sent_at)| {
+    let strategy = prop::sample::select(&Settling::ALL[..]);
+    let any = (any_history(), any::<bool>(), right, strategy, any::<u64>());
+    any.prop_map(|(history, document, right, strategy, sent_at)| {
         let class = if document { Class::Document } else { Class::Device };
         let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
         let siblings = history.into_iter().collect();
-        Entity { siblings, right, sent_at, seq: 7, ..Entity::new(key, class) }
+        Entity { siblings, right, strategy, sent_at, seq: 7, ..Entity::new(key, class) }
     })
 }
 
@@ -102,7 +105,7 @@ proptest! {
         shuffled.sort_by_key(|version| version.dot.hlc.0.wrapping_mul(seed | 1));
         shuffled.extend(history.into_iter().take(seed as usize % 4));
         let other: Siblings = shuffled.into_iter().collect();
-        for settling in [Settling::LatestWins, Settling::Merge] {
+        for settling in Settling::ALL {
             prop_assert_eq!(View::of(&forward, settling), View::of(&other, settling));
         }
     }
@@ -111,7 +114,7 @@ proptest! {
     fn one_version_is_shown_as_it_is_and_contests_nothing(history in any_history()) {
         let Some(version) = history.into_iter().next() else { return Ok(()) };
         let only: Siblings = [version.clone()].into_iter().collect();
-        for settling in [Settling::LatestWins, Settling::Merge] {
+        for settling in Settling::ALL {
             let view = View::of(&only, settling).unwrap();
             prop_assert_eq!((view.body, view.deleted), (version.body.clone(), version.deleted));
             prop_assert!(view.contested.is_empty());
@@ -260,6 +263,13 @@ fn any_dot() -> impl Strategy<Value = Dot> {
     })
 }
 
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let strategy = prop::sample::select(&Settling::ALL[..]);
+    let rule = ("[a-z.*?]{1,20}", strategy, prop::option::of(".{0,40}"))
+        .prop_map(|(pattern, strategy, template)| Rule { pattern, strategy, template });
+    prop::collection::vec(rule, 0..5).prop_map(|rules| Policy::new(rules).unwrap())
+}
+
 fn any_message() -> impl Strategy<Value = Message> {
     let ids = || prop::collection::vec("[a-z.]{0,12}", 0..4);
     let numbers = || prop::collection::vec(any::<u32>(), 0..4);
@@ -267,9 +277,9 @@ fn any_message() -> impl Strategy<Value = Message> {
     let digest = || prop::option::of(any::<u128>().prop_map(Digest));
     let trail = prop::collection::vec((any::<u64>(), any::<u64>()), 0..16);
     let cursor = (trail, hlc(), hlc()).prop_map(|(trail, mark, latest)| Cursor { trail, mark, latest });
-    let hello = (any::<[u16; 2]>(), any::<[u64; 4]>(), hlc(), cursor, ".{0,20}").prop_map(
-        |([proto_low, proto_high], [boot, epoch, head, granted], clock, cursor, name)| {
-            Message::Hello(Hello { proto_low, proto_high, boot, epoch, head, clock, cursor, name, granted })
+    let hello = (any::<[u16; 2]>(), any::<[u64; 2]>(), hlc(), cursor, ".{0,20}", digest()).prop_map(
+        |([proto_low, proto_high], [epoch, head], clock, cursor, name, digest)| {
+            Message::Hello(Hello { proto_low, proto_high, epoch, head, clock, cursor, name, digest })
         },
     );
     let set = (prop::option::of(any_value()), prop::collection::btree_map(any_name(), any_value(), 0..4))
@@ -307,12 +317,17 @@ fn any_message() -> impl Strategy<Value = Message> {
             up_to
         })),
         intent,
-        (any_dot(), status).prop_map(|(id, status)| Message::Outcome(Outcome { id, status })),
+        (any_dot(), status, prop::option::of("[a-z ü]{0,90}x")).prop_map(|(id, status, words)| {
+            let explanation = words.map(|words| Explanation::new(&words));
+            Message::Outcome(Outcome { id, status, explanation })
+        }),
         prop::collection::vec(any::<u8>(), 0..64).prop_map(Message::Rotation),
         reason.prop_map(Message::Bye),
         (ids(), numbers()).prop_map(|(ids, numbers)| Message::Gone(Gone { ids, numbers })),
         any::<u64>().prop_map(|seq| Message::Forked(Forked { seq })),
         any::<[u8; 32]>().prop_map(Message::Proof),
+        (any_dot(), any::<bool>(), any_policy())
+            .prop_map(|(dot, deliberate, policy)| Message::Policy(JointPolicy { policy, dot, deliberate })),
     ]
 }
 

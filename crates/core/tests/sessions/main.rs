@@ -1,5 +1,6 @@
 //! Two homes in conversation, without a network.
 
+mod settling;
 mod sharing;
 mod trouble;
 
@@ -66,10 +67,15 @@ impl Home {
 }
 
 fn connect(a: &mut Home, b: &mut Home) {
-    let me = |boot, name| Introduction { boot, name, proto_low: 1 };
-    a.session = Some(Session::open(b.id(), false, &me(1, "villa"), &a.replica, NOW));
-    b.session = Some(Session::open(a.id(), false, &me(2, "flat"), &b.replica, NOW));
+    open(a, b);
     talk(a, b);
+}
+
+/// Gives both a new session, in which nothing was said yet.
+fn open(a: &mut Home, b: &mut Home) {
+    let me = |name| Introduction { name, proto_low: 1 };
+    a.session = Some(Session::open(b.id(), false, &me("villa"), &a.replica, NOW));
+    b.session = Some(Session::open(a.id(), false, &me("flat"), &b.replica, NOW));
 }
 
 /// Carries frames both ways until nobody has anything to say.

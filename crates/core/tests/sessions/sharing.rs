@@ -57,13 +57,57 @@ fn reconnect_sends_only_what_changed_and_of_that_only_the_changed_groups() {
     connect(&mut villa, &mut flat);
     villa.sent = 0;
     connect(&mut villa, &mut flat);
-    assert!(villa.sent < 160, "an idle reconnect took {} bytes", villa.sent);
+    assert!(villa.sent < 80, "an idle reconnect took {} bytes", villa.sent);
+    assert!(villa.session.as_ref().unwrap().in_sync(&villa.replica));
     villa.set("light.l7", "off", 1_000);
     villa.sent = 0;
     connect(&mut villa, &mut flat);
     assert!(villa.sent < 260, "one change took {} bytes", villa.sent);
     assert!(flat.sees(villa.id(), "light.l7").unwrap().ends_with(r#"="off""#));
     assert!(flat.sees(villa.id(), "light.l7").unwrap().contains("rather long name"));
+}
+
+#[test]
+fn reconnect_with_nothing_changed_is_one_frame_each_way() {
+    let (mut villa, mut flat) = pair();
+    villa.set("light.hall", "on", 1);
+    villa.grant(flat.id(), "light.*", Right::Read);
+    connect(&mut villa, &mut flat);
+    open(&mut villa, &mut flat);
+    assert_eq!(carry(&mut villa, &mut flat), 1);
+    assert_eq!(carry(&mut flat, &mut villa), 1);
+    assert_eq!(carry(&mut villa, &mut flat) + carry(&mut flat, &mut villa), 0);
+    for home in [&villa, &flat] {
+        assert!(home.session.as_ref().unwrap().in_sync(&home.replica));
+    }
+}
+
+#[test]
+fn home_that_lost_something_without_a_trace_is_not_in_sync_after_the_hello_and_repaired_after_a_heartbeat() {
+    let (mut villa, mut flat) = pair();
+    villa.set("light.hall", "on", 1);
+    villa.grant(flat.id(), "light.*", Right::Read);
+    connect(&mut villa, &mut flat);
+    let hall = villa.replica.own("light.hall".parse().unwrap());
+    flat.replica.withdraw(villa.id(), &hall.id);
+    connect(&mut villa, &mut flat);
+    assert!(!flat.session.as_ref().unwrap().in_sync(&flat.replica));
+    villa.session.as_mut().unwrap().beat(&villa.replica, 1, NOW);
+    talk(&mut villa, &mut flat);
+    assert_eq!(flat.reports, [Incident::Diverged]);
+    assert!(flat.session.as_ref().unwrap().in_sync(&flat.replica));
+    assert!(flat.sees(villa.id(), "light.hall").is_some());
+}
+
+#[test]
+fn follower_of_a_home_that_has_started_again_follows_into_the_new_epoch() {
+    let (mut villa, mut flat) = pair();
+    villa.set("light.hall", "on", 1);
+    villa.grant(flat.id(), "light.*", Right::Read);
+    connect(&mut villa, &mut flat);
+    villa.replica.epochs.open(78, villa.replica.table().head());
+    connect(&mut villa, &mut flat);
+    assert_eq!(flat.replica.cursors[&villa.id()].trail.last(), Some(&(78, villa.replica.table().head())));
 }
 
 #[test]
@@ -179,10 +223,10 @@ fn home_whose_clock_was_a_year_ahead_is_heard_as_soon_as_it_is_right() {
 #[test]
 fn peer_never_falls_behind_the_protocol_it_has_spoken() {
     let (villa, mut flat) = pair();
-    let old = Introduction { boot: 1, name: "villa", proto_low: 1 };
+    let old = Introduction { name: "villa", proto_low: 1 };
     let mut session = Session::open(flat.id(), false, &old, &villa.replica, NOW);
     let hello = session.offer(&villa.replica).expect("a hello");
-    let pinned = Introduction { boot: 2, name: "flat", proto_low: 2 };
+    let pinned = Introduction { name: "flat", proto_low: 2 };
     let mut careful = Session::open(villa.id(), false, &pinned, &flat.replica, NOW);
     assert!(careful.receive(&mut flat.replica, &hello, NOW).is_err());
 }

@@ -1,7 +1,8 @@
 //! zstd for frames, each by itself, with a shipped dictionary where there is one.
 //!
 //! A frame never refers to another one, so a lost link loses no state and one frame
-//! cannot probe what another contains. What comes in is measured by what its header
+//! cannot probe what another contains. What every frame would say alike (the magic number, the dictionary's
+//! id) is left out: a single change is sixty bytes, and these were eight of them. What comes in is measured by what its header
 //! promises, before a byte of room is made for it.
 //!
 //! ```
@@ -24,6 +25,9 @@ use super::LinkError;
 use crate::defaults::{
     COMPRESS_FROM_BYTES, COMPRESS_LEVEL, COMPRESS_WITH_WORDS_FROM_BYTES, DECOMPRESS_RATIO,
 };
+
+/// With these bytes every zstd frame begins; they are not sent.
+const MAGIC: [u8; 4] = zstd_safe::MAGICNUMBER.to_le_bytes();
 
 /// What `examples/dictionary.rs` has made of the house that `dictionary/house.tsv` describes.
 static SHIPPED: LazyLock<Dictionary> =
@@ -75,6 +79,10 @@ impl Compressor {
             Some(dictionary) => bulk::Compressor::with_prepared_dictionary(&dictionary.encoder),
             None => bulk::Compressor::new(COMPRESS_LEVEL),
         };
+        let zstd = zstd.and_then(|mut zstd| {
+            zstd.set_parameter(zstd_safe::CParameter::DictIdFlag(false))?;
+            Ok(zstd)
+        });
         let from = if dictionary.is_some() { COMPRESS_WITH_WORDS_FROM_BYTES } else { COMPRESS_FROM_BYTES };
         Self {
             zstd: zstd.expect("level and dictionary were accepted when built in"),
@@ -91,12 +99,13 @@ impl Compressor {
         if frame.len() < self.from {
             return None;
         }
-        // Room for less than the frame itself: what does not fit is not worth it.
+        // Room for no more than the frame itself: what does not fit is not worth it.
         self.packed.clear();
-        self.packed.reserve(frame.len());
-        let size = self.zstd.compress_to_buffer(frame, &mut self.packed).ok()?;
-        let pays = size < frame.len() && frame.len() <= size * DECOMPRESS_RATIO;
-        pays.then_some(&self.packed[..])
+        self.packed.reserve(MAGIC.len() + frame.len());
+        self.zstd.compress_to_buffer(frame, &mut self.packed).ok()?;
+        let packed = self.packed.strip_prefix(&MAGIC)?;
+        let pays = packed.len() < frame.len() && frame.len() <= packed.len() * DECOMPRESS_RATIO;
+        pays.then_some(packed)
     }
 }
 
@@ -125,9 +134,11 @@ impl Decompressor {
     ///
     /// # Errors
     ///
-    /// When it would be longer than `limit` or grow too much, or is not exactly one sound zstd frame that tells its size.
+    /// When it would be longer than `limit` or grow too much, or is not, with its magic number before it, exactly
+    /// one sound zstd frame that tells its size.
     pub fn unpack(&mut self, packed: &[u8], limit: usize) -> Result<Vec<u8>, LinkError> {
-        let size = promised_size(packed)?;
+        let whole = [&MAGIC[..], packed].concat();
+        let size = promised_size(&whole)?;
         if size > limit {
             return Err(LinkError::TooLong { size, limit });
         }
@@ -135,7 +146,7 @@ impl Decompressor {
             return Err(LinkError::Bomb { packed: packed.len(), size });
         }
         let mut frame = Vec::with_capacity(size);
-        let unpacked = self.zstd.decompress_to_buffer(packed, &mut frame);
+        let unpacked = self.zstd.decompress_to_buffer(&whole[..], &mut frame);
         if !unpacked.is_ok_and(|unpacked| unpacked == size) {
             return Err(LinkError::Damaged);
         }
@@ -218,9 +229,10 @@ mod tests {
     #[test]
     fn bomb_is_refused_before_room_is_made() {
         let bomb = zstd::bulk::compress(&vec![0; 1 << 20], 3).unwrap();
-        let err = Decompressor::new(None).unpack(&bomb, 1 << 20).unwrap_err();
+        let bomb = bomb.strip_prefix(&MAGIC).unwrap();
+        let err = Decompressor::new(None).unpack(bomb, 1 << 20).unwrap_err();
         assert!(matches!(err, LinkError::Bomb { .. }), "{err}");
-        let err = Decompressor::new(None).unpack(&bomb, 4096).unwrap_err();
+        let err = Decompressor::new(None).unpack(bomb, 4096).unwrap_err();
         assert!(matches!(err, LinkError::TooLong { limit: 4096, .. }), "{err}");
     }
 
@@ -228,15 +240,17 @@ mod tests {
     fn frame_that_hides_its_size_or_a_second_frame_is_refused() {
         let mut decompressor = Decompressor::new(None);
         let packed = zstd::bulk::compress(&text(2_000), 3).unwrap();
-        let two = [&packed[..], &packed].concat();
+        let two = [&packed[MAGIC.len()..], &packed].concat();
+        let packed = &packed[MAGIC.len()..];
         let mut sizeless = zstd::bulk::Compressor::new(3).unwrap();
         sizeless.set_parameter(zstd_safe::CParameter::ContentSizeFlag(false)).unwrap();
         let sizeless = sizeless.compress(&text(2_000)).unwrap();
-        for wrong in [&two[..], &sizeless, &packed[..packed.len() - 1], b"", b"nonsense"] {
+        let (sizeless, repeated) = (&sizeless[MAGIC.len()..], [&MAGIC, packed].concat());
+        for wrong in [&two[..], sizeless, &repeated, &packed[..packed.len() - 1], b"", b"nonsense"] {
             let err = decompressor.unpack(wrong, 1 << 20).unwrap_err();
             assert!(matches!(err, LinkError::Damaged), "{err}");
         }
-        assert!(decompressor.unpack(&packed, 2_000).is_ok(), "and the next sound one still opens");
+        assert!(decompressor.unpack(packed, 2_000).is_ok(), "and the next sound one still opens");
     }
 
     #[test]

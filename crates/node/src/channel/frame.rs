@@ -1,10 +1,13 @@
-//! Frames in a stream of bytes: four bytes of length, then the payload.
+//! Frames in a stream of bytes: a head of one to four bytes, then the payload.
 //!
-//! The top bit of the length says that the payload is zstd. A length is judged before
-//! room is made for it, and a frame is taken out of the buffer only when it is whole and
-//! sound, so that nothing is lost when reading stops in between.
+//! The head is twice the payload's length, and one more if it is zstd: seven bits to a byte, lowest
+//! first, the top bit of all but the last set. A length is judged before room is made for it, and a
+//! frame is taken out of the buffer only when it is whole and sound, so that nothing is lost when
+//! reading stops in between.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use std::ops::Range;
 
 use super::{Compressor, Decompressor, LinkError};
 use crate::defaults::{FRAME_BYTES, HELLO_BYTES};
@@ -12,10 +15,10 @@ use crate::defaults::{FRAME_BYTES, HELLO_BYTES};
 /// The bytes of one frame.
 pub type Frame = Bytes;
 
+/// The longest head: 28 bits are room for 64 times the longest frame.
 const HEAD: usize = 4;
 /// The longest TLS record: what one read can give.
 const RECORD: usize = 16 * 1024;
-const ZSTD: u32 = 1 << 31;
 
 /// Appends `frame` to `out`, compressed when that pays and `compressor` is there.
 pub(super) fn put(
@@ -29,16 +32,46 @@ pub(super) fn put(
     if frame.is_empty() {
         return Err(LinkError::Empty);
     }
-    let (flag, payload) = match compressor.and_then(|compressor| compressor.pack(frame)) {
-        Some(packed) => (ZSTD, packed),
-        None => (0, frame),
+    let (packed, payload) = match compressor.and_then(|compressor| compressor.pack(frame)) {
+        Some(packed) => (true, packed),
+        None => (false, frame),
     };
     out.reserve(HEAD + payload.len());
-    let head = payload.len() as u32 | flag; // at most FRAME_BYTES, far below the flag
-    out.extend_from_slice(&head.to_be_bytes());
+    put_head(out, packed, payload.len());
     out.extend_from_slice(payload);
     Ok(())
 }
+
+fn put_head(out: &mut BytesMut, packed: bool, size: usize) {
+    let mut rest = size << 1 | usize::from(packed);
+    while rest >= 0x80 {
+        out.put_u8(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.put_u8(rest as u8);
+}
+
+/// What stands before a payload.
+struct Head {
+    packed: bool,
+    size: usize,
+    /// How long the head itself is.
+    len: usize,
+}
+
+impl Head {
+    /// Reads a head; nothing is returned where it goes on beyond the buffer.
+    fn read(buffer: &[u8]) -> Result<Option<Self>, Unending> {
+        let Some(last) = buffer.iter().take(HEAD).position(|byte| byte & 0x80 == 0) else {
+            return if buffer.len() < HEAD { Ok(None) } else { Err(Unending) };
+        };
+        let value = buffer[..=last].iter().rev().fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
+        Ok(Some(Self { packed: value & 1 == 1, size: value >> 1, len: last + 1 }))
+    }
+}
+
+/// A head says that it goes on after its last possible byte.
+struct Unending;
 
 /// Takes frames out of what was read.
 #[derive(Debug)]
@@ -61,22 +94,23 @@ impl FrameReader {
 
     /// Takes the next whole frame, or tells that more has to be read.
     pub(super) fn take(&mut self) -> Result<Option<Frame>, LinkError> {
-        let Some(head) = self.buffer.first_chunk::<HEAD>() else { return Ok(None) };
-        let head = u32::from_be_bytes(*head);
-        let (packed, size) = (head & ZSTD != 0, (head & !ZSTD) as usize);
-        if size > self.limit {
-            return Err(LinkError::TooLong { size, limit: self.limit });
+        let limit = self.limit;
+        let head =
+            Head::read(&self.buffer).map_err(|Unending| LinkError::TooLong { size: usize::MAX, limit })?;
+        let Some(Head { packed, size, len }) = head else { return Ok(None) };
+        if size > limit {
+            return Err(LinkError::TooLong { size, limit });
         }
         if size == 0 {
             return Err(LinkError::Empty);
         }
-        if self.buffer.len() < HEAD + size {
+        if self.buffer.len() < len + size {
             return Ok(None);
         }
         if packed {
-            return self.take_packed(size).map(Some);
+            return self.take_packed(len..len + size).map(Some);
         }
-        self.buffer.advance(HEAD);
+        self.buffer.advance(len);
         Ok(Some(self.buffer.split_to(size).freeze()))
     }
 
@@ -92,13 +126,13 @@ impl FrameReader {
         self.buffer.is_empty()
     }
 
-    fn take_packed(&mut self, size: usize) -> Result<Frame, LinkError> {
+    fn take_packed(&mut self, payload: Range<usize>) -> Result<Frame, LinkError> {
         let decompressor = self.decompressor.as_mut().ok_or(LinkError::Compressed)?;
-        let frame = decompressor.unpack(&self.buffer[HEAD..HEAD + size], self.limit)?;
+        let frame = decompressor.unpack(&self.buffer[payload.clone()], self.limit)?;
         if frame.is_empty() {
             return Err(LinkError::Empty);
         }
-        self.buffer.advance(HEAD + size);
+        self.buffer.advance(payload.end);
         Ok(frame.into())
     }
 }
@@ -154,12 +188,24 @@ mod tests {
     #[test]
     fn length_over_the_limit_is_refused_from_its_head_alone() {
         let mut reader = FrameReader::new(None);
-        reader.buffer.extend_from_slice(&(HELLO_BYTES as u32 + 1).to_be_bytes());
+        put_head(&mut reader.buffer, false, HELLO_BYTES + 1);
         assert!(matches!(reader.take(), Err(LinkError::TooLong { limit: HELLO_BYTES, .. })));
         reader.set_limit(usize::MAX);
         assert!(matches!(reader.take(), Ok(None)));
-        reader.buffer[..4].copy_from_slice(&(FRAME_BYTES as u32 + 1).to_be_bytes());
+        reader.buffer.clear();
+        put_head(&mut reader.buffer, false, FRAME_BYTES + 1);
         assert!(matches!(reader.take(), Err(LinkError::TooLong { limit: FRAME_BYTES, .. })));
+    }
+
+    #[test]
+    fn head_without_an_end_is_refused_and_one_that_has_not_come_whole_is_awaited() {
+        let mut reader = FrameReader::new(None);
+        for _ in 1..HEAD {
+            reader.buffer.put_u8(0xff);
+            assert!(matches!(reader.take(), Ok(None)));
+        }
+        reader.buffer.put_u8(0xff);
+        assert!(matches!(reader.take(), Err(LinkError::TooLong { .. })));
     }
 
     #[test]
@@ -175,7 +221,7 @@ mod tests {
     fn empty_frame_is_neither_sent_nor_taken() {
         assert!(matches!(put(&mut BytesMut::new(), b"", None), Err(LinkError::Empty)));
         let mut reader = reader();
-        reader.buffer.extend_from_slice(&[0; 4]);
+        reader.buffer.put_u8(0);
         assert!(matches!(reader.take(), Err(LinkError::Empty)));
     }
 
@@ -183,12 +229,10 @@ mod tests {
     fn golden_bytes_of_a_plain_and_a_compressed_frame() {
         let mut out = BytesMut::new();
         put(&mut out, b"hello", None).unwrap();
-        assert_eq!(hex::encode(&out), "0000000568656c6c6f");
+        assert_eq!(hex::encode(&out), "0a68656c6c6f");
         // Other versions of zstd may pack differently, but all must read this.
         let mut reader = reader();
-        reader
-            .buffer
-            .extend_from_slice(&hex::decode("8000001328b52ffd6058014d00001061610100532a8005").unwrap());
+        reader.buffer.extend_from_slice(&hex::decode("1f6058014d00001061610100532a8005").unwrap());
         assert_eq!(take_all(&mut reader), [[b'a'; 600]]);
     }
 }

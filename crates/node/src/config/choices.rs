@@ -1,5 +1,6 @@
 //! Settings that are one of a few words.
 
+use crosshome_core::grant::Right;
 use serde_json::{Value as Json, json};
 
 use super::setting::Scalar;
@@ -22,6 +23,13 @@ macro_rules! choices {
             }
         }
 
+        words! { $name { $($variant = $word),+ } }
+    };
+}
+
+/// Reads and shows an enum by its words.
+macro_rules! words {
+    ($name:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl Scalar for $name {
             const CHOICES: &'static [&'static str] = &[$($word),+];
 
@@ -41,7 +49,9 @@ macro_rules! choices {
             }
 
             fn show(&self) -> Json {
-                json!(self.as_str())
+                json!(match self {
+                    $(Self::$variant => $word),+
+                })
             }
         }
     };
@@ -61,17 +71,7 @@ choices! {
     }
 }
 
-choices! {
-    /// What a home may do with an entity that is shared with it.
-    Right {
-        /// See it.
-        Read = "read",
-        /// See it and send commands.
-        Control = "control",
-        /// See it and change it.
-        Edit = "edit",
-    }
-}
+words! { Right { Read = "read", Control = "control", Edit = "edit" } }
 
 choices! {
     /// How much the log tells.

@@ -46,7 +46,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use choices::{LogFormat, LogLevel, Right, StrategyName};
+pub use choices::{LogFormat, LogLevel, StrategyName};
 pub use load::{Loaded, Override, Shown, Sources, Warning};
 pub use names::{HomeName, HomeNameError, HomeRef, InterfaceName};
 pub use pattern::{EntityPattern, EntityPatternError};

@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crosshome_core::grant::Right;
 use serde_json::{Value as Json, json};
 
 use super::{
-    choices::{Right, StrategyName},
+    choices::StrategyName,
     keys::{Key, children, read_block},
     names::HomeRef,
     pattern::EntityPattern,
     problem::Problem,
     reader::Reader,
     schema::block_schema,
-    setting::{Item, Notation, Setting},
+    setting::{Item, Notation, Scalar, Setting},
     texts::Template,
     yaml::{Node, Value},
 };
@@ -136,7 +137,7 @@ impl Setting for ShareRule {
         json!({
             "match": Setting::show(&self.pattern),
             "with": Setting::show(&self.with),
-            "grant": self.grant.as_str(),
+            "grant": Scalar::show(&self.grant),
         })
     }
 }

@@ -10,7 +10,7 @@ use crosshome_core::{
     dot::Dot,
     grant::Right,
     groups::STATE,
-    intent::{Intent, Outcome, Status, Wish, ttl_ms},
+    intent::{Explanation, Intent, Outcome, Status, Wish, ttl_ms},
     json::{self, Json, Members},
     session::target,
     table::Number,
@@ -210,22 +210,23 @@ impl Loop {
         let id = intent.id;
         if right < Some(Right::Control) || id.actor.home != peer {
             self.report(peer, crosshome_core::effect::Incident::Forbidden);
-            return self.tell_outcome(peer, id, Status::Rejected);
+            return self.refuse(peer, id, "it is not shared with the right to control");
         }
         if !intent.alive(now_ms()) {
             return self.tell_outcome(peer, id, Status::Expired);
         }
-        if self.commands.received.iter().any(|received| received.intent.id == id)
-            || self.commands.received.len() >= COMMANDS_WAITING
-        {
-            return;
+        if self.commands.received.iter().any(|received| received.intent.id == id) {
+            return; // it is being carried out
+        }
+        if self.commands.received.len() >= COMMANDS_WAITING {
+            return self.refuse(peer, id, "too many commands wait for their outcome there");
         }
         let (done, waits) = oneshot::channel();
         let command = Command { entity_id: intent.entity.clone(), wish: intent.wish.clone(), done };
         let taken = self.commands.house.as_ref().is_some_and(|house| house.try_send(command).is_ok());
         if !taken {
             tracing::warn!(entity = %intent.entity, "no bridge carries out commands to this device");
-            return self.tell_outcome(peer, id, Status::Rejected);
+            return self.refuse(peer, id, "no device behind it takes commands at present");
         }
         self.commands.received.push(Received { peer, intent });
         self.tell_outcome(peer, id, Status::Accepted);
@@ -242,7 +243,7 @@ impl Loop {
         if let Err(reason) = result {
             tracing::warn!(peer = %peer.short(), %reason, "the house refused a command");
             self.commands.received.retain(|received| received.intent.id != id);
-            return self.tell_outcome(peer, id, Status::Rejected);
+            return self.refuse(peer, id, &reason);
         }
         let calls = self.commands.received.extract_if(.., |received| {
             received.intent.id == id && matches!(received.intent.wish, Wish::Call { .. })
@@ -295,7 +296,9 @@ impl Loop {
         let result = match outcome.status {
             Status::Settled | Status::Accepted => Ok(()),
             Status::Rejected => {
-                Err(NodeError::Refused { home, reason: format!("{} did not take the command", sent.key.id) })
+                let told = outcome.explanation.as_ref().map(ToString::to_string);
+                let reason = told.unwrap_or_else(|| format!("{} did not take the command", sent.key.id));
+                Err(NodeError::Refused { home, reason })
             }
             Status::Expired => Err(NodeError::TimedOut {
                 what: sent.key.id.to_string(),
@@ -313,7 +316,16 @@ impl Loop {
     }
 
     fn tell_outcome(&mut self, peer: HomeId, id: Dot, status: Status) {
-        let outcome = Outcome { id, status };
+        self.answer_command(peer, Outcome { id, status, explanation: None });
+    }
+
+    /// Tells a sender that nothing comes of its command, and why.
+    fn refuse(&mut self, peer: HomeId, id: Dot, reason: &str) {
+        let explanation = Some(Explanation::new(reason));
+        self.answer_command(peer, Outcome { id, status: Status::Rejected, explanation });
+    }
+
+    fn answer_command(&mut self, peer: HomeId, outcome: Outcome) {
         if peer == self.me.id {
             return self.settled(peer, &outcome);
         }

@@ -45,7 +45,10 @@ impl Loop {
             return;
         }
         let manual = self.me.config.sync.peers.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none()) else { return };
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none() && peer.cloned.is_none())
+        else {
+            return;
+        };
         let (addresses, watched) = watch::channel(peer.addresses());
         let dial = Dial {
             endpoint: self.endpoint.clone(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Loop, now_ms};
-use crate::views::{Finding, Level};
+use crate::views::{Finding, Level, Restored};
 
 impl Loop {
     /// Looks at everything that can be wrong, healthy things included.
@@ -12,6 +12,21 @@ impl Loop {
         findings.extend(self.peers.paired().map(|(id, peer)| {
             let name = peer.name();
             match peer.online() {
+                _ if peer.cloned.is_some() => Finding {
+                    level: Level::Error,
+                    what: format!("two running homes have the key of {name}, and both are shut out"),
+                    remedy: Some(format!(
+                        "find out which is the copy and stop it, then pair the other anew with crosshome pair; if the key was \
+                         stolen, say crosshome unpair {name} and let it start with a new one"
+                    )),
+                },
+                false if peer.accuses.is_some() => Finding {
+                    level: Level::Error,
+                    what: format!("{name} sees two running homes with this home's key, and has shut out both"),
+                    remedy: Some(
+                        "stop the copy of this home, wherever it runs, then pair this one anew with crosshome pair".into(),
+                    ),
+                },
                 true if self.in_sync(id) => ok(format!("{name} is online and in sync")),
                 true => ok(format!("{name} is online and catching up")),
                 false if let Some(found) = peer.imposter => Finding {
@@ -53,6 +68,7 @@ impl Loop {
                 "give both the same sync.encryption.shared_key, or pair them with a code",
             )
         }));
+        findings.extend(self.restores());
         if self.peers.paired().next().is_none() {
             findings.push(warn(
                 "no home is paired yet".into(),
@@ -60,6 +76,22 @@ impl Loop {
             ));
         }
         findings
+    }
+
+    /// Tells which homes came back from an earlier state, this one included.
+    fn restores(&self) -> impl Iterator<Item = Finding> {
+        let own = self.restored.map(|restored| {
+            let Restored { at, backup_at } = restored;
+            ok(format!("this home was restored at {at} from a backup of {backup_at}"))
+        });
+        let peers = self.peers.paired().filter_map(|(_, peer)| {
+            let at = peer.went_back?;
+            Some(ok(format!(
+                "{} came back from an earlier state at {at}, and what it had lost was repaired",
+                peer.name()
+            )))
+        });
+        own.into_iter().chain(peers)
     }
 
     fn store_health(&self) -> Finding {

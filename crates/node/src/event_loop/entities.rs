@@ -214,6 +214,9 @@ pub(super) fn class_of(key: &EntityKey) -> Class {
 pub(super) fn refused(key: &EntityKey, error: &WriteError) -> NodeError {
     match error {
         WriteError::NotFound => not_found("entity", key.id.as_str()),
+        WriteError::ConflictOpen => {
+            NodeError::ConflictOpen { entity_id: key.id.to_string(), conflict: key.id.to_string() }
+        }
         other => invalid(other),
     }
 }
@@ -231,5 +234,6 @@ fn by(cause: Cause) -> &'static str {
         Cause::Device => "device",
         Cause::Person => "person",
         Cause::Automation => "automation",
+        Cause::Strategy => "strategy",
     }
 }

@@ -19,15 +19,20 @@ use super::{Event, Loop, now_ms, registry::Registry};
 use crate::{
     node::NodeError,
     store::{Batch, Committer, EntityRow, PeerRow, StoreError},
+    views::{Restored, Stamp},
 };
 
 /// What the store gave back at the start.
 pub(crate) struct Stores {
     pub(crate) replica: Replica,
     pub(crate) peers: Vec<PeerRow>,
+    /// The peers that were shut out because they run twice.
+    pub(crate) shut_out: Vec<(HomeId, Stamp)>,
     pub(crate) registry: Registry,
     /// The place in the log up to which everything is stored.
     pub(crate) stored: u64,
+    /// When this home was last restored from a backup.
+    pub(crate) restored: Option<Restored>,
 }
 
 /// What came of writing a batch beside the loop.
@@ -261,7 +266,7 @@ mod tests {
         replica.epochs.open(0x5eed, 0);
         let (store, _) = Store::in_memory().expect("memory");
         let mut keeper = Keeper::new(Committer::start(store), 0, &replica, mpsc::channel(1).0);
-        replica.reincarnate();
+        replica.reincarnate(1);
         replica.grants.set(None, Selector::Glob("light.*".into()), None, 1);
         let (batch, _) = keeper.collect(&replica, Vec::new());
         assert_eq!(batch.actor, Some(replica.actor()));

@@ -11,6 +11,7 @@ use std::{
 
 use crosshome_core::{
     HomeId,
+    effect::Effect,
     pairing::{Role, SharedKey},
     replica::Replica,
     session::{Round, Session},
@@ -110,6 +111,11 @@ impl Link {
     pub(super) fn ping(&mut self, replica: &Replica, now_ms: u64) {
         self.pings = (self.pings.0 + 1, Some(Instant::now()));
         self.session.beat(replica, self.pings.0, now_ms);
+    }
+
+    /// Tells whether an effect is the answer to the last ping.
+    pub(super) fn is_answer(&self, effect: &Effect) -> bool {
+        matches!(effect, Effect::Echo { nonce, .. } if *nonce == self.pings.0)
     }
 
     /// Tells whether the peer has something to answer: a ping, or changes that it has not confirmed.

@@ -37,6 +37,9 @@ impl Loop {
             self.desk.shared_key().filter(|_| by_key).and_then(|key| proofs(key, &secured, dialed.is_some()));
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
+        if peer.cloned.is_some() {
+            return self.turn_away(id, secured, dialed.is_some());
+        }
         if let Some(old) = &peer.link {
             // Of two links made at once the lesser id's stays; whoever comes later has lost the earlier one.
             let kept = if me < id { old.dialed } else { !old.dialed };
@@ -45,15 +48,17 @@ impl Loop {
                 return;
             }
         }
-        let introduction =
-            Introduction { boot: self.me.boot, name: &self.me.name, proto_low: peer.row.proto_low };
+        let introduction = Introduction { name: &self.me.name, proto_low: peer.row.proto_low };
         let mut session = Session::open(id, false, &introduction, &self.replica, now_ms());
         if let Some((ours, theirs)) = proof {
             session.prove(ours, theirs);
         }
         peer.address = dialed.clone().or(peer.address.take());
         let per_s = self.me.config.sync.max_updates_per_s;
-        peer.link = Some(Link::new(number, (id, session), secured, dialed.is_some(), per_s, &self.post));
+        let link = Link::new(number, (id, session), secured, dialed.is_some(), per_s, &self.post);
+        if let Some(old) = peer.link.replace(link) {
+            peer.keep_as_rival(old);
+        }
         tracing::debug!(peer = %id.short(), dialed = dialed.is_some(), "link up");
     }
 
@@ -62,7 +67,7 @@ impl Loop {
         let now = now_ms();
         let Some(link) = self.peers.get_mut(id).and_then(|peer| peer.link.as_mut()) else { return };
         if link.number != number {
-            return;
+            return self.hear_rival(id, number, frames);
         }
         link.heard = Instant::now();
         let was_online = link.session.greeting().is_some();
@@ -76,11 +81,16 @@ impl Loop {
                 }
             }
         }
+        let answered = self.effects[before..].iter().any(|effect| link.is_answer(effect));
         let changed = self.effects[before..].iter().filter(|effect| matches!(effect, Effect::Changed(_)));
         link.count(changed.count() as u32);
         link.wait_if_congested();
         if !was_online && link.session.greeting().is_some() {
             self.came_online(id);
+            self.meet_start(id);
+        }
+        if answered {
+            self.start_answered(id);
         }
         if let Some(error) = failed {
             self.end_link(id, number, &error);
@@ -91,7 +101,7 @@ impl Loop {
     pub(super) fn link_down(&mut self, id: HomeId, number: u64, reason: String) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         if peer.link.as_ref().is_none_or(|link| link.number != number) {
-            return;
+            return self.rival_lost(id, number);
         }
         let was_online = peer.online();
         let steady = peer.link.take().is_some_and(|link| was_online && link.opened.elapsed() >= STEADY);
@@ -127,6 +137,7 @@ impl Loop {
         for (id, number) in stale {
             self.renew_link(id, number);
         }
+        self.drop_dead_rivals();
         self.desk.tidy();
     }
 
@@ -202,7 +213,7 @@ impl Loop {
             peer = %id.short(), name = peer.row.alias.as_deref().unwrap_or(&peer.row.name),
             took_ms = link.opened.elapsed().as_millis() as u64, "peer online"
         );
-        (peer.reason, peer.imposter) = (None, None);
+        (peer.reason, peer.imposter, peer.accuses) = (None, None, None);
         let known = peer
             .address
             .as_ref()
@@ -218,7 +229,9 @@ impl Loop {
         if known.is_some() || risen {
             self.keeper.peers_changed();
         }
-        link.ping(&self.replica, now_ms());
+        if peer.rtt_ms.is_none() {
+            link.ping(&self.replica, now_ms()); // people ask how far it is; after that the heartbeat tells
+        }
         self.tell_peer(id);
     }
 
@@ -244,10 +257,13 @@ impl Loop {
             Reason::Unpaired => "it has unpaired this home: pair again, or unpair it here",
             Reason::Version => "it speaks another version of the protocol: update the older of the two",
             Reason::Protocol => "it did not understand this home: update the older of the two",
-            Reason::Cloned => "it has seen two homes with this home's key",
+            Reason::Cloned => "it sees two running homes with this home's key, and shuts out both",
             Reason::Superseded => "it uses another link",
         };
         self.link_down(id, number, text.into());
+        if reason == Reason::Cloned {
+            self.accused(id);
+        }
         if reason == Reason::Unpaired {
             tracing::warn!(peer = %id.short(), "the peer has unpaired this home");
             if let Some(peer) = self.peers.get_mut(id) {
@@ -276,6 +292,12 @@ impl Loop {
             Incident::Quota => tracing::warn!(%peer, "the peer offers more entities than this home takes"),
             Incident::Fork => {
                 tracing::warn!(%peer, "the peer has seen changes of this home that are lost here; repairing")
+            }
+            Incident::WentBack => {
+                tracing::warn!(%peer, "the peer came back from an earlier state; repairing what it has lost");
+                if let Some(peer) = self.peers.get_mut(id) {
+                    peer.went_back = Some(Stamp::now());
+                }
             }
             Incident::Diverged => tracing::warn!(%peer, "both homes held different things; repairing"),
             other => tracing::warn!(%peer, ?other, "incident"),

@@ -27,6 +27,7 @@ impl Metrics {
             Incident::Forbidden => self.forbidden += 1,
             Incident::ClockSkew => self.skewed += 1,
             Incident::Quota => self.refused += 1,
+            Incident::WentBack => {} // counted by the home that has lost something
             _ => self.repaired += 1,
         }
     }

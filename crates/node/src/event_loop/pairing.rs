@@ -319,6 +319,7 @@ impl Loop {
         tracing::info!(peer = %id.short(), name = %row.name, method = paired.method.name(), "paired");
         self.pins.insert(key);
         self.peers.insert(row);
+        self.forgive(id);
         self.keeper.peers_changed();
         self.effects.push(Effect::Commit(Durability::Now));
         self.close_window_used(&paired, &view);
@@ -342,6 +343,7 @@ impl Loop {
         let id = self.peer_named(name)?;
         let view = views::HomeView { id: id.to_string(), name: self.home_name(id) };
         self.drop_link(id, Reason::Unpaired);
+        self.forgive(id);
         self.pins.deny(id);
         let effects = self.replica.forget(id);
         self.effects.extend(effects);

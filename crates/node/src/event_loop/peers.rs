@@ -5,11 +5,18 @@ use std::{collections::BTreeMap, time::Instant};
 use crosshome_core::HomeId;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::link::Link;
+use super::{
+    clones::{Rival, Starts},
+    link::Link,
+};
 use crate::{
     store::PeerRow,
     views::{LinkState, PeerView, Stamp, Via},
 };
+
+/// Why a peer is not linked that was shut out.
+pub(super) const CLONED_REASON: &str =
+    "two running homes have its key: unpair it, or stop one and pair it anew";
 
 /// All paired homes.
 #[derive(Default)]
@@ -22,6 +29,15 @@ pub(super) struct Peers {
 pub(super) struct Peer {
     pub(super) row: PeerRow,
     pub(super) link: Option<Link>,
+    /// A link whose place another start of the peer has taken.
+    pub(super) rival: Option<Rival>,
+    pub(super) starts: Starts,
+    /// Since when it is shut out, because two running homes have its key.
+    pub(super) cloned: Option<Stamp>,
+    /// When it has said that it sees two homes with this home's key.
+    pub(super) accuses: Option<Stamp>,
+    /// When it came back from an earlier state.
+    pub(super) went_back: Option<Stamp>,
     pub(super) connector: Option<Connector>,
     /// Addresses seen on the network, best first.
     pub(super) seen: Vec<String>,
@@ -48,8 +64,14 @@ impl Drop for Connector {
 }
 
 impl Peers {
-    pub(super) fn new(rows: Vec<PeerRow>) -> Self {
-        let all = rows.into_iter().map(|row| (row.id, Peer::new(row))).collect();
+    /// Returns the stored peers, some of which were shut out.
+    pub(super) fn new(rows: Vec<PeerRow>, shut_out: Vec<(HomeId, Stamp)>) -> Self {
+        let mut all: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, Peer::new(row))).collect();
+        for (id, since) in shut_out {
+            if let Some(peer) = all.get_mut(&id) {
+                (peer.cloned, peer.reason) = (Some(since), Some(CLONED_REASON.into()));
+            }
+        }
         Self { all, links: 0 }
     }
 
@@ -110,6 +132,11 @@ impl Peer {
         Self {
             row,
             link: None,
+            rival: None,
+            starts: Starts::default(),
+            cloned: None,
+            accuses: None,
+            went_back: None,
             connector: None,
             seen: Vec::new(),
             address: None,
@@ -148,6 +175,8 @@ impl Peer {
             in_sync,
             last_sync: self.last_sync,
             reason: self.reason.clone().filter(|_| !online),
+            cloned: self.cloned,
+            went_back: self.went_back,
         }
     }
 

@@ -52,7 +52,7 @@ impl Loop {
         self.keep(id.clone(), row);
         self.give_existence(&id, register.class)?;
         if register.shared {
-            self.set_grant(with, Selector::Entity(id.clone()), Some(Right::Read));
+            self.set_grant(with, Selector::Entity(id.clone()), Right::Read);
         }
         self.registered(id.as_str())
     }
@@ -68,7 +68,7 @@ impl Loop {
         merge_metadata(&mut row, &change.metadata)?;
         self.keep(id.clone(), row);
         match change.shared {
-            Some(true) => self.set_grant(None, Selector::Entity(id.clone()), Some(Right::Read)),
+            Some(true) => self.set_grant(None, Selector::Entity(id.clone()), Right::Read),
             Some(false) => self.withdraw_everywhere(&id),
             None => {}
         }

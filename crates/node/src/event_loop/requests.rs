@@ -17,6 +17,7 @@ impl Loop {
             Request::LocalPeer { reply } => drop(reply.send(Ok(self.local_peer()))),
             Request::KeyShow { reply } => drop(reply.send(Ok(self.key_show()))),
             Request::RotateKey { reply } => self.rotate_key(reply),
+            Request::Backup { passphrase, reply } => self.backup(passphrase, reply),
             Request::Entities { selection, reply } => drop(reply.send(Ok(self.entities(selection)))),
             Request::Entity { entity, reply } => drop(reply.send(self.entity(&entity))),
             Request::UpdateEntity { entity, update, reply } => self.update_entity(&entity, &update, reply),

@@ -1,11 +1,11 @@
 //! Sharing: who may see and steer what, as people ask for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crosshome_core::{
     EntityId, HomeId, Space,
     effect::{Durability, Effect},
-    grant::{Grants, Right, Selector},
+    grant::{Grants, Right, Selector, Traits},
     risk::is_risky,
     table::Entity,
 };
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     node::{NodeError, ShareRequest, UnshareRequest},
-    views::{self, SharePlan},
+    views::SharePlan,
 };
 
 /// One rule that is about to be set, or cleared.
@@ -24,21 +24,28 @@ use crate::{
 struct Change {
     peer: Option<HomeId>,
     selector: Selector,
-    right: Option<Right>,
+    to: Rule,
+}
+
+/// What is to stand where one peer and one selector meet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// This right.
+    Right(Right),
+    /// That wider rules do not hold here.
+    Exception,
+    /// Nothing.
+    Cleared,
 }
 
 impl Loop {
     pub(super) fn share(&mut self, request: &ShareRequest) -> Result<SharePlan, NodeError> {
         let (selectors, homes) = (self.selectors(&request.patterns)?, self.homes_named(&request.with)?);
-        let right = Some(match request.right {
-            views::Right::Read => Right::Read,
-            views::Right::Control => Right::Control,
-            views::Right::Edit => Right::Edit,
-        });
+        let to = Rule::Right(request.right.into());
         let changes: Vec<_> = selectors
             .iter()
             .flat_map(|selector| {
-                homes.iter().map(move |&home| Change { peer: Some(home), selector: selector.clone(), right })
+                homes.iter().map(move |&home| Change { peer: Some(home), selector: selector.clone(), to })
             })
             .collect();
         self.plan(changes, &homes, request.preview, request.yes)
@@ -52,32 +59,21 @@ impl Loop {
             .collect::<Result<_, _>>()?;
         let everywhere = request.with.is_empty();
         let homes = if everywhere { self.peers.ids() } else { self.homes_named(&request.with)? };
-        let mut changes = Vec::new();
-        for selector in &selectors {
-            if everywhere {
-                changes.push(Change { peer: None, selector: selector.clone(), right: None });
-            }
-            changes.extend(homes.iter().map(|&home| Change {
-                peer: Some(home),
-                selector: selector.clone(),
-                right: None,
-            }));
-        }
+        let peers: Vec<_> =
+            everywhere.then_some(None).into_iter().chain(homes.iter().copied().map(Some)).collect();
+        let changes = selectors.iter().flat_map(|selector| self.withdrawals(selector, &peers)).collect();
         self.plan(changes, &homes, request.preview, true)
     }
 
     /// Sets a rule and tells everybody concerned.
-    pub(super) fn set_grant(&mut self, peer: Option<HomeId>, selector: Selector, right: Option<Right>) {
-        self.apply(&[Change { peer, selector, right }]);
+    pub(super) fn set_grant(&mut self, peer: Option<HomeId>, selector: Selector, right: Right) {
+        self.apply(&[Change { peer, selector, to: Rule::Right(right) }]);
     }
 
     /// Takes an entity back from everyone.
     pub(super) fn withdraw_everywhere(&mut self, id: &EntityId) {
-        let selector = Selector::Entity(id.clone());
-        let peers = self.peers.ids().into_iter().map(Some).chain([None]);
-        let changes: Vec<_> =
-            peers.map(|peer| Change { peer, selector: selector.clone(), right: None }).collect();
-        self.apply(&changes);
+        let peers: Vec<_> = self.peers.ids().into_iter().map(Some).chain([None]).collect();
+        self.apply(&self.withdrawals(&Selector::Entity(id.clone()), &peers));
     }
 
     /// Sets the standing rules of the configuration for the homes that they name.
@@ -85,19 +81,14 @@ impl Loop {
         let rules = self.me.config.share.clone();
         for rule in rules {
             let Ok(selector) = Selector::parse(rule.pattern.as_str()) else { continue };
-            let right = match rule.grant {
-                crate::config::Right::Read => Right::Read,
-                crate::config::Right::Control => Right::Control,
-                crate::config::Right::Edit => Right::Edit,
-            };
             let homes: Vec<_> =
                 rule.with.iter().filter_map(|home| self.peer_named(home.as_str()).ok()).collect();
             for home in homes {
                 let known = self.replica.grants.iter().any(|grant| {
-                    grant.peer == Some(home) && grant.selector == selector && grant.right == Some(right)
+                    grant.peer == Some(home) && grant.selector == selector && grant.right == Some(rule.grant)
                 });
                 if !known {
-                    self.set_grant(Some(home), selector.clone(), Some(right));
+                    self.set_grant(Some(home), selector.clone(), rule.grant);
                 }
             }
         }
@@ -145,9 +136,10 @@ impl Loop {
         let peers = self.peers.ids();
         for change in changes {
             let (peer, selector) = (change.peer, change.selector.clone());
-            let effect = match change.clears(&self.replica.grants) {
-                true => self.replica.revoke(peer, &selector, &peers),
-                false => self.replica.grant(peer, selector, change.right, &peers),
+            let effect = match change.to {
+                Rule::Right(right) => self.replica.grant(peer, selector, Some(right), &peers),
+                Rule::Exception => self.replica.grant(peer, selector, None, &peers),
+                Rule::Cleared => self.replica.revoke(peer, &selector, &peers),
             };
             self.effects.push(effect);
         }
@@ -157,6 +149,46 @@ impl Loop {
                 link.session.regrant(&self.replica);
             }
         }
+    }
+
+    /// Returns what leaves nothing of what a selector covers with these peers (none means a rule for all of them):
+    /// not even what was shared by its exact id, and nothing that another pattern would give or will give one day.
+    fn withdrawals(&self, selector: &Selector, peers: &[Option<HomeId>]) -> Vec<Change> {
+        let grants = &self.replica.grants;
+        let given = |peer: Option<HomeId>| {
+            grants.iter().filter(move |grant| {
+                grant.right.is_some() && (grant.peer == peer || (peer.is_some() && grant.peer.is_none()))
+            })
+        };
+        let nowhere = Traits::default();
+        let of_peer = |&peer: &Option<HomeId>| {
+            let covered = given(peer).filter(|grant| match &grant.selector {
+                Selector::Entity(id) if is_wide(selector) => {
+                    selector.matches(id, self.replica.traits.get(id).unwrap_or(&nowhere))
+                }
+                _ => false,
+            });
+            let exact = covered.map(|grant| match grant.peer == peer {
+                true => (grant.selector.clone(), Rule::Cleared),
+                false => (grant.selector.clone(), Rule::Exception),
+            });
+            let mut changes: BTreeMap<_, _> = BTreeMap::new();
+            // A rule for all stands behind the peer's own one, which goes too.
+            for (of, to) in exact {
+                let stays = changes.entry(of).or_insert(to);
+                *stays = if to == Rule::Exception { to } else { *stays };
+            }
+            let others = given(peer).any(|grant| is_wide(&grant.selector) && grant.selector != *selector);
+            let known = grants.iter().any(|grant| grant.peer == peer && grant.selector == *selector);
+            let to = match is_wide(selector) {
+                true if others => Rule::Exception,
+                false if peer.is_some() || known => Rule::Exception,
+                _ => Rule::Cleared,
+            };
+            changes.insert(selector.clone(), to);
+            changes.into_iter().map(|(selector, to)| Change { peer, selector, to }).collect::<Vec<_>>()
+        };
+        peers.iter().flat_map(of_peer).collect()
     }
 
     /// Returns this home's entities that at least one of these homes may see.
@@ -177,8 +209,8 @@ impl Loop {
             let (id, traits) =
                 (&entity.key.id, self.replica.traits.get(&entity.key.id).cloned().unwrap_or_default());
             let covering = changes.iter().filter(move |change| {
-                let wide = !matches!(change.selector, Selector::Entity(_)) && change.right.is_some();
-                wide && change.selector.matches(id, &traits)
+                let gives = matches!(change.to, Rule::Right(_));
+                gives && is_wide(&change.selector) && change.selector.matches(id, &traits)
             });
             let unseen = covering
                 .filter(|change| change.peer.is_none_or(|peer| self.replica.admits(peer, entity).is_none()));
@@ -212,19 +244,17 @@ impl Loop {
 }
 
 impl Change {
-    /// Tells whether the rule is taken away; else it is set, without a right to take one entity out of wider rules.
-    fn clears(&self, grants: &Grants) -> bool {
-        let known = || grants.iter().any(|grant| grant.peer == self.peer && grant.selector == self.selector);
-        let wide = !matches!(self.selector, Selector::Entity(_));
-        self.right.is_none() && (wide || (self.peer.is_none() && !known()))
-    }
-
     /// Does to rules what sharing would do.
     fn apply_to(&self, grants: &mut Grants, seq: u64) {
-        if self.clears(grants) {
-            grants.clear(self.peer, &self.selector);
-        } else {
-            grants.set(self.peer, self.selector.clone(), self.right, seq);
+        match self.to {
+            Rule::Right(right) => grants.set(self.peer, self.selector.clone(), Some(right), seq),
+            Rule::Exception => grants.set(self.peer, self.selector.clone(), None, seq),
+            Rule::Cleared => drop(grants.clear(self.peer, &self.selector)),
         }
     }
+}
+
+/// Tells whether a selector may speak of more than one entity.
+fn is_wide(selector: &Selector) -> bool {
+    !matches!(selector, Selector::Entity(_))
 }

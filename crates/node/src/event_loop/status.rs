@@ -24,6 +24,7 @@ impl Loop {
             peers: self.homes(),
             entities: self.counts(),
             conflicts_open: self.conflicts_open(),
+            restored: self.restored,
         }
     }
 

@@ -44,7 +44,7 @@ impl Loop {
             last_updated: stamp(view.dot.hlc),
             updated_by: self.home_name(view.dot.actor.home),
             shared_with,
-            conflict: entity.siblings.len() > 1,
+            conflict: view.open,
             pending: self.commands.pending(&entity.key),
         })
     }

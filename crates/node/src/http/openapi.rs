@@ -11,7 +11,7 @@ use utoipa::{
 
 use super::{
     Problem,
-    routes::{entity, events, pairing, registry, root, sharing, sync},
+    routes::{backup, entity, events, pairing, registry, root, sharing, sync},
 };
 
 #[derive(OpenApi)]
@@ -26,7 +26,7 @@ use super::{
         sync::status, sync::entities, sync::entity, sync::peers, sync::discovered, sync::local,
         sync::homes_seen, sync::home, sync::doctor,
         pairing::homes, pairing::unpair, pairing::show, pairing::accept, pairing::cancel, pairing::invite,
-        pairing::key, pairing::rotate,
+        pairing::key, pairing::rotate, backup::backup,
         sharing::share, sharing::unshare, sharing::preview,
         events::events,
         root::live, root::ready, root::metrics, root::openapi,

@@ -1,5 +1,6 @@
 //! One function per route: typed values in, one call of the node, a view out.
 
+pub(super) mod backup;
 pub(super) mod entity;
 pub(super) mod events;
 pub(super) mod pairing;

@@ -124,8 +124,8 @@ impl Api {
     /// Serves until told to stop, lets open answers end, and takes the socket and `api.json` away.
     pub async fn serve(self, stop: CancellationToken) {
         let events = Events::new(self.node.clone(), self.boot);
-        let inner = behind_socket(App { node: self.node, events, stop: stop.clone() });
-        let outer = behind_guard(self.guard, inner.clone());
+        let app = App { node: self.node, events, stop: stop.clone() };
+        let (inner, outer) = (behind_socket(app.clone()), behind_guard(self.guard, app));
         let over_socket = async {
             if let Some(unix) = self.unix {
                 keep_open(unix, inner, stop.clone()).await;

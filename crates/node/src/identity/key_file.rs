@@ -110,6 +110,29 @@ impl Identity {
     }
 }
 
+/// For backups.
+impl Identity {
+    /// Returns the private key as its file holds it.
+    pub(crate) fn pem(&self) -> Zeroizing<String> {
+        to_pem(self)
+    }
+
+    /// Reads a private key as its file holds it; `path` is where it is said to stand.
+    pub(crate) fn of_pem(path: &Path, pem: &[u8]) -> Result<Self, IdentityError> {
+        from_pem(path, pem)
+    }
+}
+
+/// Returns what a key file holds, whatever that is, if it is there.
+pub(crate) fn key_as_it_is(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityError> {
+    Strongbox::open(path, true)?.read()
+}
+
+/// Writes a key file, in place of the one that may be there.
+pub(crate) fn put_key(path: &Path, pem: &[u8]) -> Result<(), IdentityError> {
+    Strongbox::open(path, true)?.replace(pem)
+}
+
 /// Makes the key; when another process was faster, takes the one it made.
 fn make(path: &Path, place: &Strongbox) -> Result<Identity, IdentityError> {
     let identity = Identity::generate();

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::NodeError;
 use crate::{
+    backup::BackupStream,
     defaults::ENTITY_ID_BYTES,
     views::{
         CallView, Class, ConflictView, EntityView, Finding, HistoryView, HomeSeen, HomeView, Invitation,
@@ -34,6 +35,7 @@ pub enum Request {
     LocalPeer { reply: Reply<LocalPeer> },
     KeyShow { reply: Reply<KeyView> },
     RotateKey { reply: Reply<KeyView> },
+    Backup { passphrase: Secret, reply: Reply<BackupStream> },
     Entities { selection: Selection, reply: Reply<Vec<EntityView>> },
     Entity { entity: EntityRef, reply: Reply<EntityView> },
     Report { reports: Vec<Report>, reply: Reply<()> },

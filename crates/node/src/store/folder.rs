@@ -15,21 +15,21 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, FlockOperation, OFlags, access, flock};
 
-use super::{error::StoreError, schema};
+use super::{copy, error::StoreError, schema};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER: usize = 100;
 
 /// A data directory that belongs to this process alone, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     _lock: File,
 }
 
 impl Folder {
     /// Takes the directory, and makes it if there is none.
-    pub(super) fn claim(dir: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn claim(dir: &Path) -> Result<Self, StoreError> {
         let system = |error| StoreError::of_system(dir, error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(system)?;
         let path = dir.canonicalize().map_err(system)?;
@@ -42,6 +42,11 @@ impl Folder {
         Ok(Self { path, _lock: lock })
     }
 
+    /// Returns the directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the path of the database.
     pub(super) fn file(&self) -> PathBuf {
         self.path.join("crosshome.db")
@@ -49,6 +54,7 @@ impl Folder {
 
     /// Judges the database that is there, or makes one.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
+        copy::remove_left(&self.path);
         match self.inspect() {
             Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => self.make(),
             judged => judged,
@@ -57,31 +63,7 @@ impl Folder {
 
     /// Judges the database by its beginning.
     pub(super) fn inspect(&self) -> Result<(), StoreError> {
-        let file = &*self.file();
-        let mut found = open(file, OpenOptions::new().read(true))?;
-        let system = |error| StoreError::of_system(file, error);
-        let damaged = |reason: &str| StoreError::Damaged { file: file.into(), reason: reason.into() };
-        let metadata = found.metadata().map_err(system)?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotAFile(file.into()));
-        }
-        access(file, Access::WRITE_OK).map_err(|error| system(error.into()))?;
-        let mut bytes = [0; HEADER];
-        found.read_exact(&mut bytes).map_err(|_| damaged("it is cut short"))?;
-        if !bytes.starts_with(MAGIC) {
-            return Err(damaged("it is not a database"));
-        }
-        let header = Header(bytes);
-        schema::judge(file, header.word(68), header.word(60))?;
-        // While a log waits to be copied in, the file itself may be shorter than it says.
-        if log_of(file).is_none() && header.len().is_some_and(|len| metadata.len() < len) {
-            return Err(damaged("it is cut short"));
-        }
-        if metadata.permissions().mode() & 0o077 != 0 {
-            tracing::warn!(file = %file.display(), "store was open to others, closed it to them");
-            found.set_permissions(fs::Permissions::from_mode(0o600)).map_err(system)?;
-        }
-        Ok(())
+        judge_beginning(&self.file())
     }
 
     /// Makes an empty store under another name and moves it into place.
@@ -109,6 +91,34 @@ impl Folder {
             .and_then(|()| File::open(&self.path)?.sync_all());
         moved.map_err(|error| StoreError::of_system(&file, error))
     }
+}
+
+/// Judges a database by its beginning, and closes it to others.
+pub(super) fn judge_beginning(file: &Path) -> Result<(), StoreError> {
+    let mut found = open(file, OpenOptions::new().read(true))?;
+    let system = |error| StoreError::of_system(file, error);
+    let damaged = |reason: &str| StoreError::Damaged { file: file.into(), reason: reason.into() };
+    let metadata = found.metadata().map_err(system)?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotAFile(file.into()));
+    }
+    access(file, Access::WRITE_OK).map_err(|error| system(error.into()))?;
+    let mut bytes = [0; HEADER];
+    found.read_exact(&mut bytes).map_err(|_| damaged("it is cut short"))?;
+    if !bytes.starts_with(MAGIC) {
+        return Err(damaged("it is not a database"));
+    }
+    let header = Header(bytes);
+    schema::judge(file, header.word(68), header.word(60))?;
+    // While a log waits to be copied in, the file itself may be shorter than it says.
+    if log_of(file).is_none() && header.len().is_some_and(|len| metadata.len() < len) {
+        return Err(damaged("it is cut short"));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        tracing::warn!(file = %file.display(), "store was open to others, closed it to them");
+        found.set_permissions(fs::Permissions::from_mode(0o600)).map_err(system)?;
+    }
+    Ok(())
 }
 
 /// Opens the database that is there, without following links.

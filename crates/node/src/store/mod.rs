@@ -33,6 +33,7 @@
 
 mod batch;
 mod committer;
+mod copy;
 mod error;
 mod folder;
 mod read;
@@ -46,13 +47,17 @@ use std::path::{Path, PathBuf};
 use crosshome_core::{EntityKey, table::Entity};
 use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 
+use self::write::Spaces;
 pub use self::{
     batch::{Batch, EntityRow, HistoryRow, MemoKey, PeerRow, RegistryRow},
     committer::{Committer, Health},
     error::StoreError,
     read::Stored,
 };
-use self::{folder::Folder, write::Spaces};
+pub(crate) use self::{
+    copy::{Copy, adopt, copy},
+    folder::Folder,
+};
 use crate::defaults::{STORE_BUSY_TIME, STORE_CACHE_KIB, STORE_STATEMENTS, WAL_KEPT_BYTES, WAL_PAGES};
 
 /// The open store of one home.
@@ -83,7 +88,11 @@ impl Store {
     ///
     /// Refuses a directory that another process has, and a file that is damaged, newer or not ours.
     pub fn open(dir: &Path) -> Result<(Self, Stored), StoreError> {
-        let folder = Folder::claim(dir)?;
+        Self::open_in(Folder::claim(dir)?)
+    }
+
+    /// As [`Store::open`], in a directory that this process has already.
+    pub(crate) fn open_in(folder: Folder) -> Result<(Self, Stored), StoreError> {
         folder.prepare()?;
         let file = folder.file();
         let connection = open(&file)?;

@@ -53,6 +53,19 @@ pub(super) fn marks(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
     Ok((mark("application_id")?, mark("user_version")?))
 }
 
+/// Returns every table, index, view and trigger of a database, as SQL.
+pub(super) fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
+    let mut all = connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
+    all.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}
+
+/// Returns what [`tables`] returns of a database of this version that nobody has changed.
+pub(super) fn tables_of(version: u32) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
+    let mut connection = Connection::open_in_memory()?;
+    migrate(&mut connection, &STEPS[..STEPS.len().min(version as usize)])?;
+    tables(&connection)
+}
+
 fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -26,6 +26,18 @@ pub struct Status {
     pub entities: EntityCounts,
     /// Conflicts that await a person.
     pub conflicts_open: u64,
+    /// When this home was last restored from a backup.
+    #[serde(default)]
+    pub restored: Option<Restored>,
+}
+
+/// That a home was restored from a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Restored {
+    /// When.
+    pub at: Stamp,
+    /// When the backup had been made.
+    pub backup_at: Stamp,
 }
 
 /// A home by id and name.
@@ -69,6 +81,12 @@ pub struct PeerView {
     pub last_sync: Option<Stamp>,
     /// Why the peer is not online, in words for people.
     pub reason: Option<String>,
+    /// Since when it is shut out, because two running homes have its key.
+    #[serde(default)]
+    pub cloned: Option<Stamp>,
+    /// When it came back from an earlier state, such as a restored backup, since this home has started.
+    #[serde(default)]
+    pub went_back: Option<Stamp>,
 }
 
 /// How a link stands.

@@ -1,5 +1,6 @@
 //! Grants: who may see or steer what.
 
+use crosshome_core::grant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,6 +15,16 @@ pub enum Right {
     Control,
     /// Change documents too.
     Edit,
+}
+
+impl From<Right> for grant::Right {
+    fn from(right: Right) -> Self {
+        match right {
+            Right::Read => Self::Read,
+            Right::Control => Self::Control,
+            Right::Edit => Self::Edit,
+        }
+    }
 }
 
 /// What sharing or unsharing does, or would do.

@@ -10,7 +10,7 @@ use crosshome_node::{
         EntityRef, News, Node, NodeError, Register, Report, Secret, Selection, ShareRequest, UnshareRequest,
         Update,
     },
-    views::{Class, EntityView, Right},
+    views::{Class, EntityView, Right, SharePlan},
 };
 use tempfile::TempDir;
 
@@ -70,6 +70,12 @@ impl House {
             yes: false,
         };
         assert!(self.node().share(share).await.expect("it can be shared").applied);
+    }
+
+    async fn unshare(&self, pattern: &str, with: &[&str]) -> SharePlan {
+        let with = with.iter().map(|&name| name.into()).collect();
+        let unshare = UnshareRequest { patterns: vec![pattern.into()], with, preview: false };
+        self.node().unshare(unshare).await.expect("it can be taken back")
     }
 }
 
@@ -175,7 +181,8 @@ async fn device_obeys_a_command_and_only_with_the_right() {
     assert_eq!(villa.state("light.hall").await.as_deref(), Some("on"));
     villa.share("lock.door", "flat", Right::Control).await;
     flat.sees("lock.door", Some("locked")).await;
-    assert!(matches!(flat.set("lock.door", "unlocked").await, Err(NodeError::Refused { .. })));
+    let refused = flat.set("lock.door", "unlocked").await.expect_err("it is jammed");
+    assert_eq!(refused, NodeError::Refused { home: "villa".into(), reason: "jammed".into() });
     assert_eq!(villa.state("lock.door").await.as_deref(), Some("locked"));
 }
 
@@ -298,6 +305,46 @@ async fn area_decides_who_sees_what_stands_in_it() {
     flat.sees("villa/light.spot", Some("on")).await;
     villa.node().register(place("Attic")).await.expect("moved");
     flat.sees("villa/light.spot", None).await;
+}
+
+#[tokio::test]
+async fn pattern_takes_back_whatever_it_covers() {
+    let (villa, flat) = paired().await;
+    for entity in ["light.hall", "light.attic", "switch.pump"] {
+        villa.set(entity, "on").await.expect("set");
+    }
+    villa.share("light.hall", "flat", Right::Read).await;
+    villa.share("*", "flat", Right::Read).await;
+    flat.sees("light.attic", Some("on")).await;
+    let plan = villa.unshare("light.*", &["flat"]).await;
+    assert_eq!(plan.removed, ["light.attic", "light.hall"]);
+    flat.sees("light.hall", None).await;
+    // What comes later is no longer covered either, though the wider rule stands.
+    villa.set("light.later", "on").await.expect("set");
+    villa.set("switch.later", "on").await.expect("set");
+    flat.sees("switch.later", Some("on")).await;
+    assert_eq!((flat.state("light.later").await, flat.state("light.attic").await), (None, None));
+    // And shared again it is all there, nothing was set apart.
+    villa.share("light.*", "flat", Right::Read).await;
+    flat.sees("light.hall", Some("on")).await;
+    flat.sees("light.later", Some("on")).await;
+}
+
+#[tokio::test]
+async fn risky_entities_go_with_the_pattern_that_brought_them() {
+    let (villa, flat) = paired().await;
+    villa.set("lock.door", "locked").await.expect("set");
+    let locks = ShareRequest {
+        patterns: vec!["lock.*".into()],
+        with: vec!["flat".into()],
+        right: Right::Control,
+        preview: false,
+        yes: true,
+    };
+    villa.node().share(locks).await.expect("shared");
+    flat.sees("lock.door", Some("locked")).await;
+    assert_eq!(villa.unshare("lock.*", &[]).await.removed, ["lock.door"]);
+    flat.sees("lock.door", None).await;
 }
 
 #[tokio::test]

@@ -67,6 +67,8 @@ pub(crate) fn peer(state: LinkState) -> PeerView {
         in_sync: online,
         last_sync: Some(NOW),
         reason: (!online).then(|| "no answer from 192.0.2.7:8765".into()),
+        cloned: None,
+        went_back: None,
     }
 }
 
@@ -164,8 +166,10 @@ impl Script {
             Request::Share { share, reply } => {
                 let known = share.with.iter().all(|home| "holiday".starts_with(home.as_str()));
                 let unknown = share.with.first().cloned().unwrap_or_default();
+                // As in a real home: who writes the exact id has chosen, whoever writes something wider may not know.
+                let wide = |pattern: &&String| ["lock.*", "area:Hall"].contains(&pattern.as_str());
                 let risky: Vec<String> =
-                    share.patterns.iter().filter(|pattern| pattern.starts_with("lock.")).cloned().collect();
+                    share.patterns.iter().filter(wide).map(|_| "lock.door".into()).collect();
                 let plan = SharePlan {
                     with: vec!["holiday".into()],
                     added: share.patterns,
@@ -260,6 +264,7 @@ fn status() -> Status {
         peers: vec![peer(LinkState::Online)],
         entities: EntityCounts { own: 3, shared: 1, received: 2 },
         conflicts_open: 1,
+        restored: None,
     }
 }
 

@@ -67,12 +67,11 @@ fn hello() -> Message {
     Message::Hello(Hello {
         proto_low: PROTO.0,
         proto_high: PROTO.1,
-        boot: 7,
         epoch: 7,
         head: 0,
         clock: Hlc::at(now.as_millis() as u64),
         cursor: Default::default(),
         name: "Rogue".into(),
-        granted: 0,
+        digest: None,
     })
 }

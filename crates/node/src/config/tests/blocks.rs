@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use crosshome_core::grant::Right;
+
 use super::Folder;
-use crate::config::{Origin, Right, Strategy, StrategyName, Warning};
+use crate::config::{Origin, Strategy, StrategyName, Warning};
 
 /// The eight keys of the original block.
 const ORIGINAL: &str = "\

@@ -2,10 +2,11 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
 
+use crosshome_core::grant::Right;
 use insta::assert_snapshot;
 
 use super::Folder;
-use crate::config::{Config, Origin, Right, Sources};
+use crate::config::{Config, Origin, Sources};
 
 #[test]
 fn flag_goes_before_variable_before_file_before_default() {

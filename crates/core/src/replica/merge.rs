@@ -424,7 +424,7 @@ mod tests {
         for start in 1..2 * MAX_ACTORS as u64 {
             let mut flat = Replica::restore(Actor::first(FLAT), Hlc::at(NOW + start), 0, Options::default());
             flat.epochs.open(start, 0);
-            known.into_iter().for_each(|entity| flat.put_back(entity));
+            flat.put_back(known);
             let update = Update::state(&start.to_string());
             flat.update(&key, Class::Document, &update, Cause::Person, NOW).unwrap();
             known = flat.find(&key).cloned();

@@ -64,6 +64,14 @@ pub const CHUNK: usize = 32 * 1024;
 /// Most entities one peer may place in this home's store.
 pub const MAX_ENTITIES_PER_PEER: usize = 10_000;
 
+/// Most bytes of store that these may take: 6 KiB each, many times what real ones do.
+pub const MAX_BYTES_PER_PEER: usize = 64 * 1024 * 1024;
+
+/// How long a deletion waits for homes that have not heard of it, in milliseconds: a month, the longest holiday.
+///
+/// A home that is away for longer learns by its digest what is gone.
+pub const DELETIONS_KEPT_MS: u64 = 30 * 24 * 3_600_000;
+
 /// How many starts back a cursor can still be understood: a home that is restarted every hour, or caught in a loop of
 /// crashes, is understood by a peer that was away for days. Four KiB in the store.
 pub const EPOCHS_KEPT: usize = 256;

@@ -20,6 +20,8 @@ pub enum Effect {
     JointPolicy,
     /// Tells observers that the entity of this name and birth is no longer known.
     Removed(EntityKey, u64),
+    /// Drops what is stored of a deleted entity; observers were told when it was deleted.
+    Forgotten(EntityKey, u64),
     /// Gives a peer's command to the house.
     Perform {
         /// Who sent it.

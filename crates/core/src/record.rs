@@ -2,7 +2,7 @@
 //!
 //! The first eight bytes are the [`Place`] and the map under SipHash-1-3, little-endian. Map keys: 0 class,
 //! 1 actors, 2 versions as on the wire, 3 the owner's place when it sent this, 4 right, 5 the code of the
-//! strategy. The place stands beside the record.
+//! strategy, 6 the stamp with which its life began. The place stands beside the record.
 //!
 //! What is written was checked when it came into this home. So a record whose checksum is right is what was
 //! written there, and its values are not checked again: of the time of a start that would take the most.
@@ -50,7 +50,7 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     let mut out = Encoder::new(Vec::with_capacity(length));
     out.writer_mut().extend([0; CHECKSUM]);
     let class = u8::from(entity.class == Class::Document);
-    certain(out.map(6).and_then(|out| out.u8(0)).and_then(|out| out.u8(class)).and_then(|out| out.u8(1)));
+    certain(out.map(7).and_then(|out| out.u8(0)).and_then(|out| out.u8(class)).and_then(|out| out.u8(1)));
     let mut actors = Actors::default();
     for version in entity.siblings.iter() {
         actors.number(version.dot.actor);
@@ -64,7 +64,7 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     certain(out.u8(3).and_then(|out| out.u64(entity.sent_at)));
     let right = entity.right.map_or(0, |right| right as u8 + 1);
     certain(out.u8(4).and_then(|out| out.u8(right)).and_then(|out| out.u8(5)));
-    certain(out.u8(entity.strategy as u8));
+    certain(out.u8(entity.strategy as u8).and_then(|out| out.u8(6)).and_then(|out| out.u64(entity.born.0)));
     let mut record = out.into_writer();
     let checksum = checksum(&entity.key, entity.birth, entity.seq, &record[CHECKSUM..]);
     record[..CHECKSUM].copy_from_slice(&checksum);
@@ -104,6 +104,7 @@ pub fn decode(place: Place, record: &[u8]) -> Result<Entity, Error> {
                     .flatten()
             }
             5 => entity.strategy = Strategy::from_code(decoder.u8()?),
+            6 => entity.born = Hlc(decoder.u64()?),
             _ => decoder.skip()?,
         }
     }
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn record_of_another_place_and_with_any_wrong_bit_is_refused() {
         let key = EntityKey { space: Space::Joint, id: "light.hall".parse().expect("it is an id") };
-        let entity = Entity { birth: 7, seq: 9, ..Entity::new(key, Class::Document) };
+        let entity = Entity { birth: 7, seq: 9, born: Hlc::at(5), ..Entity::new(key, Class::Document) };
         let (place, record) = (Place::of(&entity), encode(&entity));
         assert_eq!(decode(place.clone(), &record).expect("it is sound"), entity);
         let other = EntityKey { id: "light.h".parse().expect("it is an id"), ..place.key.clone() };

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::{Body, Group},
-    defaults::{CHUNK, CONTEXT_KEPT, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
+    defaults::{CHUNK, CONTEXT_KEPT, DELETIONS_KEPT_MS, MAX_BYTES_PER_PEER, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},
@@ -35,6 +35,8 @@ use crate::{
 };
 
 mod merge;
+mod purge;
+mod quota;
 mod restamp;
 mod rules;
 mod settle;
@@ -47,15 +49,21 @@ pub use settle::{Choice, ResolveError};
 pub struct Options {
     /// The keys of the hash tables.
     pub seed: Seed,
-    /// How many entities one peer may place here.
+    /// How many entities one peer may place here, and how many deletions.
     pub quota: usize,
+    /// How many bytes of store they may take.
+    pub quota_bytes: usize,
+    /// How long a deletion waits for homes that have not heard of it, in milliseconds.
+    pub deletions_kept_ms: u64,
     /// How long an offer may grow before the next begins, in bytes.
     pub chunk: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: Seed::new([0; 16]), quota: MAX_ENTITIES_PER_PEER, chunk: CHUNK }
+        let (quota, quota_bytes) = (MAX_ENTITIES_PER_PEER, MAX_BYTES_PER_PEER);
+        let (seed, deletions_kept_ms) = (Seed::new([0; 16]), DELETIONS_KEPT_MS);
+        Self { seed, quota, quota_bytes, deletions_kept_ms, chunk: CHUNK }
     }
 }
 
@@ -85,6 +93,8 @@ pub struct Replica {
     births: u32,
     /// The peers that have followed this home since it started, each with the place that it has made durable.
     proven: BTreeMap<HomeId, u64>,
+    /// The place up to which each peer has heard all, and has answered.
+    settled: BTreeMap<HomeId, u64>,
 }
 
 impl Replica {
@@ -111,6 +121,7 @@ impl Replica {
             ruled: head,
             births: 0,
             proven: BTreeMap::new(),
+            settled: BTreeMap::new(),
         }
     }
 
@@ -150,7 +161,7 @@ impl Replica {
             None if known => return Ok(Vec::new()),
             None => Body::default(), // it is there now, even if nothing is said of it yet
         };
-        let number = number.unwrap_or_else(|| self.insert(key.clone(), class));
+        let number = number.unwrap_or_else(|| self.create(key.clone(), class, dot));
         Ok(self.write(number, Some(body), dot, cause, now_ms))
     }
 
@@ -174,6 +185,7 @@ impl Replica {
         self.grants.forget(peer);
         self.gone.remove(&peer);
         self.proven.remove(&peer);
+        self.settled.remove(&peer);
         self.cursors.remove(&peer);
         let numbers: Vec<_> = self.table.in_space(Space::Home(peer)).map(|(number, _)| number).collect();
         let removed = numbers.into_iter().filter_map(|number| self.table.remove(number));
@@ -204,6 +216,7 @@ impl Replica {
         if let Some(seq) = self.proven.remove(&old) {
             self.proven.insert(new, seq);
         }
+        self.settled.remove(&old); // it will say so again
         if self.me.home == old {
             self.me = Actor::first(new);
             effects.extend(self.carry_edits_over(old));
@@ -289,9 +302,12 @@ impl Replica {
         self.gone.keys().copied()
     }
 
-    /// Returns the digest of what this home holds of a peer's space.
+    /// Returns the digest of what this home holds of a peer's space, or of the joint one, where deletions stay and
+    /// count.
     pub fn digest_of(&self, space: Space) -> Digest {
-        self.table.in_space(space).map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+        let held = self.table.in_space(space).map(|(_, entity)| entity);
+        let held = held.filter(|entity| space == Space::Joint || !entity.is_deleted());
+        held.map(|entity| Digest::of(&entity.key.id, &entity.siblings)).sum()
     }
 
     /// Writes the next version of an entity; without a body, its deletion.
@@ -315,7 +331,10 @@ impl Replica {
         context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
         if context.len() > CONTEXT_KEPT {
             let replaced = entity.siblings.iter().map(|version| version.dot);
-            context.retain(|seen| replaced.clone().any(|dot| dot == seen));
+            // the latest of others shows on which life of the entity this was written
+            let others = context.dots().filter(|seen| seen.actor.home != dot.actor.home);
+            let latest = others.max_by_key(|seen| seen.hlc);
+            context.retain(|seen| Some(seen) == latest || replaced.clone().any(|dot| dot == seen));
         }
         let (deleted, body) = (body.is_none(), body.unwrap_or_default());
         let version = Version { dot, context, body, cause, deleted, timed, unknown: Box::default() };
@@ -347,6 +366,16 @@ impl Replica {
             Strategy::UserChoice => Err(WriteError::ConflictOpen),
             _ => Ok(shown()),
         }
+    }
+
+    /// Adds an entity that begins with a write of this home.
+    fn create(&mut self, key: EntityKey, class: Class, first: Dot) -> Number {
+        let own = key.space == Space::Home(self.me.home);
+        let number = self.insert(key, class);
+        if let Some(entity) = self.table.get_mut(number).filter(|_| own) {
+            entity.born = first.hlc;
+        }
+        number
     }
 
     /// Adds an entity under the strategy that holds for it.

@@ -344,6 +344,7 @@ impl Session {
             resume = Resume::Fork(0);
         }
         self.outgoing.resume(replica, self.peer, self.joint, &hello.cursor, resume);
+        replica.unsettle(self.peer, self.outgoing.durable());
         self.incoming.open(&hello, replica, self.peer, self.joint);
         self.greeted = Some(Greeting { proto, epoch: hello.epoch, name: hello.name });
         Ok(effects)
@@ -365,6 +366,10 @@ impl Session {
             Message::Ping(ping) => {
                 self.skew_ms = Some(ping.clock.ms() as i64 - now_ms as i64);
                 let mut effects = replica.compare_clocks(ping.clock, now_ms);
+                if ping.digest.is_some() && !self.incoming.waits() {
+                    // it has offered all, so what it wrote before it had our changes is here
+                    replica.settle(peer, self.outgoing.durable());
+                }
                 self.outgoing.say(Message::Pong(Pong { nonce: ping.nonce, clock: Hlc::at(now_ms) }));
                 if self.incoming.diverged(&ping, replica, peer, now_ms) {
                     self.ask_for(incoming::held_after(replica, peer, 0), Some(0));

@@ -19,7 +19,7 @@ use crate::{
     effect::{Durability, Effect, Incident},
     replica::Replica,
     session::{Session, SessionError},
-    wire::Reason,
+    wire::{self, Reason},
 };
 
 mod checks;
@@ -66,6 +66,8 @@ struct World {
     links: BTreeMap<(usize, usize), Link>,
     ledger: Ledger,
     past: Vec<faults::Past>,
+    /// Whether what is carried out comes of an offer: then entities disappear because they were deleted.
+    offered: bool,
     trace: Vec<String>,
     report: Report,
 }
@@ -75,6 +77,8 @@ impl World {
         let mut dice = Dice::new(plan.seed ^ 0x5eed);
         let count = 2 + dice.below(4);
         let mut homes: Vec<_> = (0..count).map(|at| Home::new(HomeId([at as u8 + 1; 32]))).collect();
+        let impatient = plan.faults.contains(&Fault::Impatience);
+        homes.iter_mut().for_each(|home| home.impatient = impatient);
         let mut links = BTreeMap::new();
         for a in 0..count {
             for b in a + 1..count {
@@ -97,6 +101,7 @@ impl World {
             links,
             ledger: Ledger::new(count),
             past: Vec::new(),
+            offered: false,
             trace: Vec::new(),
             report: Report::default(),
         };
@@ -141,7 +146,8 @@ impl World {
     fn heal(&mut self) -> Checked {
         self.note(|_| "heal".into());
         self.end_faults()?;
-        if !self.plan.faults.iter().any(|fault| matches!(fault, Fault::Backups | Fault::Skew)) {
+        let costs_beats = |fault: &Fault| matches!(fault, Fault::Backups | Fault::Skew | Fault::Impatience);
+        if !self.plan.faults.iter().any(costs_beats) {
             // I11: without heartbeats and in one exchange
             self.silence()?;
             self.settled().map_err(|what| format!("I11: {what}"))?;
@@ -149,14 +155,14 @@ impl World {
         for round in 0..16 {
             self.time += 15_000;
             let before = self.report.frames;
-            self.beat();
+            self.beat()?;
             self.silence()?;
             let most = 4 * self.links.len();
             if round > 12 && self.report.frames - before > most {
                 return Err(format!("no rest: {} frames in a round", self.report.frames - before));
             }
         }
-        Ok(())
+        self.deletions_are_forgotten()
     }
 
     /// Carries frames until there are none.
@@ -285,6 +291,7 @@ impl World {
         let now = home.now(self.time);
         let Some(running) = &mut home.running else { return Ok(()) };
         let Some(session) = running.sessions.get_mut(&from) else { return Ok(()) };
+        self.offered = wire::open(frame).is_ok_and(|(kind, _)| kind == wire::OFFER);
         match session.receive(&mut running.replica, frame, now) {
             Ok(effects) => self.carry_out(at, Some(from), &effects),
             Err(SessionError::Bye(Reason::Unpaired)) => {
@@ -298,6 +305,7 @@ impl World {
 
     /// Carries out effects as the loop does: what must be durable is flushed before anything else happens.
     fn carry_out(&mut self, at: usize, from: Option<usize>, effects: &[Effect]) -> Checked {
+        let deleted = std::mem::take(&mut self.offered);
         let commits = effects.iter().filter(|effect| matches!(effect, Effect::Commit(_))).count();
         let first = matches!(effects.first(), None | Some(Effect::Commit(_)) | Some(Effect::Report { .. }));
         if commits > 1 || (commits == 1 && !first) {
@@ -325,9 +333,19 @@ impl World {
                     });
                     self.ledger.holds(at, &key, &siblings, may_lose)?;
                 }
-                Effect::Removed(key, _) => {
+                Effect::Removed(key, _) | Effect::Forgotten(key, _) => {
                     self.note(|_| format!("{at} forgets {key:?}"));
-                    self.ledger.forgot(at, key);
+                    match effect {
+                        Effect::Forgotten(..) if key.space == Space::Home(self.homes[at].id) => {
+                            self.ledger.buries(at, key);
+                        }
+                        Effect::Forgotten(..) => self.ledger.heard_deletion(at, key, false)?,
+                        _ if deleted => {
+                            let may_lose = self.may_lose(from, key, refused);
+                            self.ledger.heard_deletion(at, key, may_lose)?;
+                        }
+                        _ => self.ledger.forgot(at, key),
+                    }
                     self.homes[at].running.iter_mut().for_each(|running| running.removed.push(key.clone()));
                 }
                 Effect::Report { incident, .. } => {
@@ -381,10 +399,22 @@ impl World {
         self.carry_out(at, None, &effects)
     }
 
-    fn beat(&mut self) {
+    fn beat(&mut self) -> Checked {
         for at in 0..self.homes.len() {
             self.beat_of(at);
+            self.purge(at)?;
         }
+        Ok(())
+    }
+
+    /// Lets a home forget deletions, as a running one does with every beat.
+    fn purge(&mut self, at: usize) -> Checked {
+        let home = &self.homes[at];
+        let peers: Vec<_> = home.paired.iter().map(|peer| self.homes[*peer].id).collect();
+        let now = home.now(self.time);
+        let Some(running) = &mut self.homes[at].running else { return Ok(()) };
+        let effects = running.replica.purge(&peers, now);
+        self.carry_out(at, None, &effects)
     }
 
     fn beat_of(&mut self, at: usize) {

@@ -12,11 +12,16 @@ use crate::{
     conflict::Conflict,
     dot::VersionVector,
     grant::Right,
+    hlc::Hlc,
     policy::Strategy,
     seed::Seed,
     siblings::Siblings,
+    version::Version,
     view::{self, Shown, View},
 };
+
+/// What a row of the store takes beside name and record.
+const ROW_BYTES: usize = 64;
 
 /// A short name of an entity inside one home, for its lifetime.
 pub type Number = u32;
@@ -43,6 +48,9 @@ pub struct Entity {
     pub seq: u64,
     /// The how-manieth entity of this home it is; no other ever has the same one.
     pub birth: u64,
+    /// For an entity of this home: the stamp with which its life began, under an id that may have had an earlier
+    /// one; zero where it is not known.
+    pub born: Hlc,
     /// For an entity of another home: that home's place in its own log when it sent this.
     pub sent_at: u64,
     /// For an entity of another home: what it lets this home do.
@@ -60,6 +68,7 @@ impl Entity {
             siblings: Siblings::default(),
             seq: 0,
             birth: 0,
+            born: Hlc::default(),
             sent_at: 0,
             right: None,
             strategy: Strategy::default(),
@@ -91,9 +100,50 @@ impl Entity {
         })
     }
 
+    /// Tells whether nothing is left of it but deletions.
+    pub fn is_deleted(&self) -> bool {
+        !self.siblings.is_empty() && self.siblings.iter().all(|version| version.deleted)
+    }
+
+    /// Returns about how many bytes the store keeps of it.
+    pub fn weight(&self) -> usize {
+        let weights = self.siblings.iter().map(Version::weight);
+        ROW_BYTES + self.key.id.as_str().len() + weights.sum::<usize>()
+    }
+
     /// Returns all that is known of its changes.
     pub fn context(&self) -> VersionVector {
         self.siblings.context()
+    }
+}
+
+/// How much a space holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Entities that are there.
+    pub live: usize,
+    /// Entities of which only deletions are left.
+    pub deleted: usize,
+    /// About how many bytes of store all of them take.
+    pub bytes: usize,
+}
+
+impl Tally {
+    fn of(entity: &Entity) -> Self {
+        let deleted = usize::from(entity.is_deleted());
+        Self { live: 1 - deleted, deleted, bytes: entity.weight() }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.live += other.live;
+        self.deleted += other.deleted;
+        self.bytes += other.bytes;
+    }
+
+    fn take(&mut self, other: Self) {
+        self.live -= other.live;
+        self.deleted -= other.deleted;
+        self.bytes -= other.bytes;
     }
 }
 
@@ -101,6 +151,9 @@ impl Entity {
 #[derive(Debug)]
 pub struct Table {
     entities: Vec<Option<Entity>>,
+    /// What each entity counted for when it last entered the log.
+    counted: Vec<Tally>,
+    tallies: BTreeMap<Space, Tally>,
     free: Vec<Number>,
     names: BTreeMap<Space, HashMap<EntityId, Number, Seed>>,
     log: Vec<(u64, Number)>,
@@ -115,8 +168,8 @@ pub struct Table {
 impl Table {
     /// Returns an empty table whose log goes on after `head`; `seed` guards against chosen names.
     pub fn new(seed: Seed, head: u64) -> Self {
-        let (entities, free, log) = Default::default();
-        Self { entities, free, names: BTreeMap::new(), log, head, births: 0, changes: 0, seed }
+        let (entities, counted, tallies, free, names, log) = Default::default();
+        Self { entities, counted, tallies, free, names, log, head, births: 0, changes: 0, seed }
     }
 
     /// Puts back entities with their births and their places in the log.
@@ -140,6 +193,7 @@ impl Table {
             self.log.push((entity.seq, number));
             (self.births, self.head) = (self.births.max(entity.birth), self.head.max(entity.seq));
         }
+        (first as Number..self.entities.len() as Number).for_each(|number| self.count(number));
         self.log.sort_unstable();
         self.changes += 1;
     }
@@ -156,6 +210,7 @@ impl Table {
             Some(place) => *place = Some(entity),
             None => self.entities.push(Some(entity)),
         }
+        self.count(number);
         number
     }
 
@@ -163,6 +218,8 @@ impl Table {
     pub fn remove(&mut self, number: Number) -> Option<Entity> {
         let entity = self.entities.get_mut(number as usize)?.take()?;
         self.changes += 1;
+        let counted = std::mem::take(&mut self.counted[number as usize]);
+        self.tallies.entry(entity.key.space).or_default().take(counted);
         if let Some(names) = self.names.get_mut(&entity.key.space) {
             names.remove(&entity.key.id);
         }
@@ -184,6 +241,7 @@ impl Table {
             entity.seq = seq;
             self.log.push((seq, number));
         }
+        self.count(number);
         if self.log.len() > 2 * self.entities.len() + 1024 {
             self.compact();
         }
@@ -244,9 +302,28 @@ impl Table {
         self.names.get(&space).map_or(0, HashMap::len)
     }
 
+    /// Returns how much a space holds, as of the latest place of each entity in the log.
+    pub fn tally(&self, space: Space) -> Tally {
+        self.tallies.get(&space).copied().unwrap_or_default()
+    }
+
     /// Returns every space that has had an entity.
     pub fn spaces(&self) -> impl Iterator<Item = Space> {
         self.names.keys().copied()
+    }
+
+    /// Counts an entity anew.
+    fn count(&mut self, number: Number) {
+        let at = number as usize;
+        let Some(entity) = self.entities[at].as_ref() else { return };
+        let now = Tally::of(entity);
+        self.counted.resize(self.entities.len(), Tally::default());
+        let before = std::mem::replace(&mut self.counted[at], now);
+        if before != now {
+            let tally = self.tallies.entry(entity.key.space).or_default();
+            tally.take(before);
+            tally.add(now);
+        }
     }
 
     fn compact(&mut self) {
@@ -305,6 +382,18 @@ mod tests {
         let key = EntityKey { space: HERE, id: "d.d".parse().unwrap() };
         let number = again.insert(Entity::new(key, Class::Device));
         assert_eq!((again.get(number).unwrap().birth, again.head()), (4, 4));
+    }
+
+    #[test]
+    fn tally_follows_whatever_happens_to_entities() {
+        let mut table = table(&["a.a", "b.b", "c.c"]);
+        let one = table.get(0).unwrap().weight();
+        assert_eq!(table.tally(HERE), Tally { live: 3, deleted: 0, bytes: 3 * one });
+        table.remove(1);
+        assert_eq!(table.tally(HERE), Tally { live: 2, deleted: 0, bytes: 2 * one });
+        let mut again = Table::new(Seed::new([7; 16]), 0);
+        again.restore(table.iter().map(|(_, entity)| entity.clone()));
+        assert_eq!(again.tally(HERE), table.tally(HERE));
     }
 
     #[test]

@@ -60,6 +60,11 @@ impl Version {
         (self.timed, self.dot.rank())
     }
 
+    /// Returns about how many bytes the store keeps of it.
+    pub fn weight(&self) -> usize {
+        32 + self.body.as_bytes().len() + self.unknown.len() + 16 * self.context.len()
+    }
+
     /// Returns when the state last changed.
     pub fn state_changed(&self) -> Hlc {
         self.group("state").map_or(self.dot.hlc, |group| group.dot.hlc)

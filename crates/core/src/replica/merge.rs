@@ -1,9 +1,9 @@
 //! What peers offer, checked against what they may write and what they can have seen.
 
-use super::{Replica, durability};
+use super::{Replica, durability, purge::is_of_life};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
-    defaults::{MAX_ACTORS, MAX_SIBLING_BYTES, MAX_SIBLINGS, MAX_SIBLINGS_OF_ONE, MAX_SKEW_MS},
+    defaults::{MAX_SIBLINGS_OF_ONE, MAX_SKEW_MS},
     dot::Dot,
     effect::{Durability, Effect, Incident},
     grant::Right,
@@ -45,6 +45,11 @@ impl Replica {
             offered.class = Class::Document;
         }
         let number = self.table.find(offered.key.space, &offered.key.id);
+        let theirs = offered.key.space == Space::Home(peer);
+        if theirs && number.is_none() && offered.versions.iter().all(|version| version.deleted) {
+            return Ok(Vec::new()); // it is not here, and shall not be
+        }
+        let said = theirs.then(|| offered.versions.clone());
         let (latest, lost) = self.check(peer, number, &offered)?;
         self.clock.observe(latest, now_ms)?;
         let number = number.unwrap_or_else(|| self.insert(offered.key.clone(), offered.class));
@@ -65,7 +70,9 @@ impl Replica {
             let ours = |_: &Entity, version: &Version| version.dot.actor.home == me;
             changed |= self.rename_versions(number, |dot| dot.hlc > limit, ours, now_ms);
         }
-        if changed {
+        if let Some(removed) = said.and_then(|said| self.forget_deleted(number, &said)) {
+            effects.insert(0, removed);
+        } else if changed {
             self.table.touch(number);
             effects.insert(0, Effect::Changed(number));
             effects.extend(self.conflict(number));
@@ -137,6 +144,9 @@ impl Replica {
             Space::Home(home) if home != peer => return Err(Refusal::Forbidden),
             _ => {}
         }
+        if !matches!(offered.key.space, Space::Home(home) if home == self.me.home) {
+            self.check_quota(entity, offered)?; // what others may edit here is this home's own affair
+        }
         self.check_size(entity, offered)?;
         let (mut latest, mut lost) = (Hlc::default(), false);
         // what is covered here already covers nothing more
@@ -156,34 +166,6 @@ impl Replica {
             lost |= self.shows_loss(dot)?;
         }
         Ok((latest, lost))
-    }
-
-    /// Checks that the entity stays within bounds: here, and on its way to others.
-    fn check_size(&self, entity: Option<&Entity>, offered: &Offered) -> Result<(), Refusal> {
-        if entity.is_none() && self.table.len(offered.key.space) >= self.options.quota {
-            return Err(Refusal::Quota);
-        }
-        let known = entity.map(|entity| &entity.siblings[..]).unwrap_or_default();
-        let kept = known.iter().filter(|version| !offered.versions.has_seen(version.dot));
-        let (mut count, mut bytes, mut actors) = (0, 0, 0);
-        for version in kept.clone().chain(offered.versions.iter()) {
-            count += 1;
-            bytes += version.body.as_bytes().len() + version.unknown.len();
-            actors += 1 + version.context.len();
-        }
-        // the sum counts some twice: only a large one is worth a closer look
-        if actors >= MAX_ACTORS {
-            let mut context = offered.versions.context();
-            kept.for_each(|version| {
-                context.join(&version.context);
-                context.insert(version.dot);
-            });
-            actors = context.len();
-        }
-        match count > MAX_SIBLINGS || bytes > MAX_SIBLING_BYTES || actors >= MAX_ACTORS {
-            true => Err(Refusal::Quota),
-            false => Ok(()),
-        }
     }
 
     /// Tells whether a change is one of this home's own that it does not have.
@@ -222,8 +204,9 @@ impl Replica {
                 || entity.siblings.has_seen(dot)
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
-        let theirs = fresh.iter().all(|version| version.dot.actor.home == peer);
-        if !theirs || !said(&fresh).chain(seen(&fresh)).all(honest) || misquotes(&fresh, &entity.siblings) {
+        let theirs =
+            |version: &Version| version.dot.actor.home == peer && is_of_life(version, entity.born);
+        if !fresh.iter().all(theirs) || !said(&fresh).chain(seen(&fresh)).all(honest) || misquotes(&fresh, &entity.siblings) {
             return Err(Refusal::Forbidden);
         }
         let kept = entity.siblings.iter().filter(|known| !fresh.has_seen(known.dot));

@@ -122,6 +122,9 @@ impl Replica {
             if let Some(entity) = self.table.get_mut(number) {
                 entity.siblings.retain(|known| known.dot != version.dot);
                 entity.siblings.insert(again);
+                if entity.born.ms() > now_ms.saturating_add(MAX_SKEW_MS) {
+                    entity.born = Hlc::default(); // edits of the present have seen nothing so late
+                }
             }
         }
         !old.is_empty()

@@ -232,7 +232,7 @@ impl Incoming {
     }
 
     /// Tells whether something that the peer's place stands for has not arrived yet.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         !(self.awaited.is_empty() && self.skewed.is_empty() && self.asked.is_empty())
     }
 

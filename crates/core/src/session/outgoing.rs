@@ -15,6 +15,7 @@ use crate::{
     policy::Strategy,
     replica::Replica,
     seed::Seed,
+    siblings::Siblings,
     table::{Class, Entity, Number},
     wire::{Forked, Gone, Heading, Known, Message, OfferBuilder, Reason, Refused, Said, Want, Why},
 };
@@ -279,7 +280,9 @@ impl Outgoing {
         peer: HomeId,
         refused: Refused,
     ) -> (Vec<Effect>, Vec<String>) {
-        let Some(sent) = self.sent.get_mut(&refused.number) else { return Default::default() };
+        let birth = replica.table().get(refused.number).map(|entity| entity.birth);
+        let sent = self.sent.get_mut(&refused.number).filter(|sent| Some(sent.birth) == birth);
+        let Some(sent) = sent else { return Default::default() }; // the number stands for something else by now
         sent.refused = true;
         self.summed = None;
         let incident = match refused.why {
@@ -296,7 +299,15 @@ impl Outgoing {
         if refused.why == Why::Skew || !replica.take_back(refused.number, refused.up_to) {
             return (vec![report], Vec::new());
         }
-        (vec![Effect::Commit(Durability::Now), Effect::Changed(refused.number), report], vec![id])
+        // what is left may be the owner's deletion alone
+        let removed = replica.forget_deleted(refused.number, &Siblings::default());
+        let changed = removed.unwrap_or(Effect::Changed(refused.number));
+        (vec![Effect::Commit(Durability::Now), changed, report], vec![id])
+    }
+
+    /// Returns how far the peer has made our log durable.
+    pub(super) fn durable(&self) -> u64 {
+        self.acknowledged
     }
 
     /// Tells whether everything has been offered.
@@ -323,7 +334,9 @@ impl Outgoing {
     fn sum(&self, replica: &Replica, peer: HomeId) -> Digest {
         let own = replica.table().in_space(Space::Home(replica.actor().home));
         let refused = |number| self.sent.get(&number).is_some_and(|sent| sent.refused);
-        let held = own.filter(|(number, entity)| replica.admits(peer, entity).is_some() && !refused(*number));
+        let held = own.filter(|(number, entity)| {
+            !entity.is_deleted() && replica.admits(peer, entity).is_some() && !refused(*number)
+        });
         held.map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
     }
 

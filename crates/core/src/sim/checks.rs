@@ -26,6 +26,10 @@ pub(super) struct Ledger {
     groups: HashMap<(EntityKey, Box<str>, Dot), u64>,
     seen: HashMap<Dot, Rc<HashSet<Dot>>>,
     writes: Vec<Written>,
+    /// Deletions of each entity.
+    deletions: HashMap<EntityKey, Vec<Dot>>,
+    /// Of each entity that its owner has forgotten: what is behind its deletions, and with what it began anew.
+    buried: HashMap<EntityKey, (HashSet<Dot>, Option<Dot>)>,
     /// Per home, what it last held of each entity.
     held: Vec<HashMap<EntityKey, BTreeSet<Dot>>>,
 }
@@ -59,10 +63,18 @@ impl Ledger {
         let before: BTreeSet<_> = before.into_iter().filter(|dot| !beside(dot)).collect();
         let taken_back = |write: &&Written| write.taken_back && write.home == home && write.key == entity.key;
         let taken_back = self.writes.iter().filter(taken_back).map(|write| write.dot);
-        let seen: HashSet<_> =
+        let mut seen: HashSet<_> =
             before.iter().copied().chain(taken_back).flat_map(|dot| self.behind(dot)).collect();
+        if let Some((buried, first)) = self.buried.get_mut(&entity.key).filter(|_| owns(home, &entity.key)) {
+            // whoever creates anew has seen what is forgotten
+            first.get_or_insert(version.dot);
+            seen.extend(buried.iter().copied());
+        }
         self.seen.insert(version.dot, Rc::new(seen));
         let (key, dot, class) = (entity.key.clone(), version.dot, entity.class);
+        if version.deleted {
+            self.deletions.entry(key.clone()).or_default().push(dot);
+        }
         self.writes.push(Written { home, key, dot, class, excused: false, taken_back: false });
         self.holds(home, &entity.key, &entity.siblings, false)
     }
@@ -79,12 +91,17 @@ impl Ledger {
         let gone = held.into_iter().filter(|dot| entity.siblings.iter().all(|version| version.dot != *dot));
         let behind: HashSet<_> = gone.flat_map(|dot| self.behind(dot)).collect();
         let behind = Rc::new(behind);
+        let deleted = entity.siblings.iter().filter(|version| version.deleted).map(|version| version.dot);
+        self.deletions.entry(entity.key.clone()).or_default().extend(deleted);
         self.seen.extend(fresh.into_iter().map(|dot| (dot, behind.clone())));
     }
 
     /// Compares what a home holds now with what it held; `may_lose` where something had to go.
     pub(super) fn holds(&mut self, home: usize, key: &EntityKey, now: &Siblings, may_lose: bool) -> Checked {
         now.iter().try_for_each(|version| self.knows(key, version))?;
+        if owns(home, key) {
+            self.stays_deleted(key, now)?;
+        }
         let covered: HashSet<_> = now.iter().flat_map(|version| self.behind(version.dot)).collect();
         let before = self.held[home].get(key).cloned().unwrap_or_default();
         let lost: Vec<_> = before.into_iter().filter(|dot| !covered.contains(dot)).collect();
@@ -109,14 +126,57 @@ impl Ledger {
         self.excuse(|write| write.home == home && write.key == *key);
     }
 
+    /// Takes note that a home has heard from the owner that an entity is deleted, and holds nothing of it any more.
+    pub(super) fn heard_deletion(&mut self, home: usize, key: &EntityKey, may_lose: bool) -> Checked {
+        let deletions = self.deletions.get(key).into_iter().flatten();
+        let covered: HashSet<_> = deletions.flat_map(|dot| self.behind(*dot)).collect();
+        let held = self.held[home].remove(key).unwrap_or_default();
+        match held.iter().find(|dot| !covered.contains(dot)).filter(|_| !may_lose) {
+            Some(dot) => Err(format!("I3: {dot:?} of {key:?} went at home {home} behind no deletion")),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes note that the owner of an entity has forgotten its deletion.
+    pub(super) fn buries(&mut self, home: usize, key: &EntityKey) {
+        let held = self.held[home].remove(key).unwrap_or_default();
+        let behind: Vec<_> = held.into_iter().flat_map(|dot| self.behind(dot)).collect();
+        let (buried, first) = self.buried.entry(key.clone()).or_default();
+        buried.extend(behind);
+        *first = None;
+    }
+
+    /// Tells whether any of these versions is of a life that the owner has forgotten.
+    pub(super) fn is_buried(&self, key: &EntityKey, versions: &Siblings) -> bool {
+        let buried = self.buried.get(key);
+        buried.is_some_and(|(buried, _)| versions.iter().any(|version| buried.contains(&version.dot)))
+    }
+
+    /// I13: checks that the owner shows nothing that was deleted, and nothing made by who knew that alone.
+    fn stays_deleted(&self, key: &EntityKey, now: &Siblings) -> Checked {
+        let Some((buried, first)) = self.buried.get(key) else { return Ok(()) };
+        for version in now.iter().filter(|version| !version.deleted) {
+            let anew = first.is_none_or(|first| self.behind(version.dot).any(|dot| dot == first));
+            if buried.contains(&version.dot) || !anew {
+                return Err(format!("I13: {:?} of {key:?} came back", version.dot));
+            }
+        }
+        Ok(())
+    }
+
     /// Compares what a home has found on its disk with what it held before it stopped.
     pub(super) fn restarted(&mut self, home: usize, replica: &Replica, from_backup: bool) -> Checked {
         let own = Space::Home(replica.actor().home);
         if from_backup {
             self.excuse(|write| write.home == home || write.key.space == own);
+            self.buried.retain(|key, _| key.space != own);
         } else {
             self.excuse(|write| write.class == Class::Device && write.key.space == own);
         }
+        // what was not flushed may be deleted as before, and begin anew with the deletion in sight; or begin once more
+        self.buried.retain(|key, _| key.space != own || !replica.find(key).is_some_and(Entity::is_deleted));
+        let lost = self.buried.iter_mut().filter(|(key, _)| key.space == own && replica.find(key).is_none());
+        lost.for_each(|(_, (_, first))| *first = None);
         let before = std::mem::take(&mut self.held[home]);
         for (_, entity) in replica.table().iter() {
             self.holds(home, &entity.key, &entity.siblings, true)?;
@@ -136,6 +196,9 @@ impl Ledger {
     pub(super) fn kept(&self, world: &World) -> Checked {
         for write in self.writes.iter().filter(|write| !write.excused) {
             for (at, replica) in world.authorities(write.key.space) {
+                if self.buried.get(&write.key).is_some_and(|(buried, _)| buried.contains(&write.dot)) {
+                    continue;
+                }
                 let siblings =
                     replica.find(&write.key).map(|entity| entity.siblings.clone()).unwrap_or_default();
                 if !siblings.iter().any(|version| self.behind(version.dot).any(|dot| dot == write.dot)) {
@@ -180,6 +243,11 @@ impl Ledger {
     }
 }
 
+/// Tells whether an entity is in the space of the home at this place.
+fn owns(home: usize, key: &EntityKey) -> bool {
+    key.space == Space::Home(HomeId([home as u8 + 1; 32]))
+}
+
 fn hash<T: Hash>(value: &T) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
@@ -194,6 +262,17 @@ impl World {
             self.own_spaces_only(x)?;
             for y in self.homes[x].paired.iter().copied() {
                 self.mirrors(x, y)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// I12, I13: after rest and time no home keeps deletions in its own space.
+    pub(super) fn deletions_are_forgotten(&self) -> Checked {
+        for (at, home) in self.homes.iter().enumerate() {
+            let kept = self.replica(at).map(|replica| replica.table().tally(Space::Home(home.id)).deleted);
+            if kept > Some(0) {
+                return Err(format!("I12: home {at} keeps {kept:?} deletions"));
             }
         }
         Ok(())
@@ -234,7 +313,8 @@ impl World {
         let (own, peer) = (Space::Home(self.homes[x].id), self.homes[y].id);
         for (_, entity) in here.table().in_space(own) {
             let mirrored = there.find(&entity.key);
-            match (here.admits(peer, entity), mirrored) {
+            // what is deleted is there no more, even if its owner still waits for others
+            match (here.admits(peer, entity).filter(|_| !entity.is_deleted()), mirrored) {
                 (None, None) => {}
                 (None, Some(_)) => return Err(format!("I8: home {y} holds {:?} ungranted", entity.key)),
                 (Some(_), None) => return Err(format!("I1: home {y} lacks {:?}", entity.key)),

@@ -38,10 +38,12 @@ pub enum Fault {
     Backups,
     /// Strategies change, people choose, and the house reports while they do.
     Settling,
+    /// Deletions are forgotten within seconds, as if those who are away were away for months.
+    Impatience,
 }
 
 /// Everything that may go wrong.
-pub const ALL: [Fault; 10] = [
+pub const ALL: [Fault; 11] = [
     Fault::Joint,
     Fault::Cuts,
     Fault::Stalls,
@@ -52,6 +54,7 @@ pub const ALL: [Fault; 10] = [
     Fault::Unpairing,
     Fault::Backups,
     Fault::Settling,
+    Fault::Impatience,
 ];
 
 /// What a home once knew, to be offered again.
@@ -74,7 +77,7 @@ impl World {
             62..76 => self.rules_change(at),
             76..80 => {
                 self.beat_of(at);
-                Ok(())
+                self.purge(at)
             }
             _ => self.go_wrong(at),
         }
@@ -86,7 +89,7 @@ impl World {
             return Ok(());
         }
         match fault {
-            Fault::Cuts | Fault::Joint | Fault::Settling => {
+            Fault::Cuts | Fault::Joint | Fault::Settling | Fault::Impatience => {
                 let pair = self.any_pair();
                 self.cut(pair);
             }
@@ -252,8 +255,11 @@ impl World {
         let home = &mut self.homes[to];
         let now = home.now(self.time);
         let Some(Running { replica, .. }) = &mut home.running else { return Ok(()) };
-        // a repetition never brings what was withdrawn, and never an old right
+        // a repetition never brings what was withdrawn or is of an earlier life, and never an old right
         let Some(entity) = replica.find(&past.key) else { return Ok(()) };
+        if self.ledger.is_buried(&past.key, &past.offered.versions) {
+            return Ok(());
+        }
         let foreign = entity.key.space == Space::Home(peer) || (joint && self.joint.contains(&to));
         if to == past.from || !foreign {
             return Ok(());

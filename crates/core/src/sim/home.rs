@@ -24,6 +24,8 @@ pub(super) struct Home {
     pub(super) crashes: usize,
     /// How often the home has come back from a backup.
     pub(super) restores: usize,
+    /// Whether it forgets deletions after seconds, whoever has not heard of them.
+    pub(super) impatient: bool,
 }
 
 /// A home that is up.
@@ -46,6 +48,7 @@ impl Home {
             paired: BTreeSet::new(),
             crashes: 0,
             restores: 0,
+            impatient: false,
         }
     }
 
@@ -53,8 +56,11 @@ impl Home {
     ///
     /// Chunks are short, so that a transfer of few entities can be cut in its middle.
     pub(super) fn start(&mut self, epoch: u64) {
-        let chunk = 1 + epoch as usize % 400;
-        let mut replica = self.disk.start(Options { chunk, ..Options::default() });
+        let mut options = Options { chunk: 1 + epoch as usize % 400, ..Options::default() };
+        if self.impatient {
+            options.deletions_kept_ms = epoch % 3_000;
+        }
+        let mut replica = self.disk.start(options);
         let head = replica.table().head();
         replica.epochs.open(epoch, head);
         let mut running = Running { replica, sessions: BTreeMap::new(), removed: Vec::new() };

@@ -84,7 +84,8 @@ impl Home {
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(live(config, ready, token)),
+                // As a task: to wake the future of `block_on` itself costs a call of the system every time.
+                Ok(runtime) => drop(runtime.block_on(runtime.spawn(live(config, ready, token)))),
                 Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
             }
             let _ = end.send(());
@@ -200,7 +201,7 @@ async fn assemble(
         started,
     };
     tracing::info!(
-        home = %me.name, id = %id.short(), sync = ?sync_address, api = me.api.as_deref(),
+        home = %me.name, id = %id.short(), sync = sync_address.map(tracing::field::display), api = me.api.as_deref(),
         entities = stores.replica.table().iter().count(), took_ms = started.elapsed().as_millis() as u64, "started"
     );
     let committer = Committer::start(store);
@@ -233,7 +234,7 @@ fn recall(
     let quota = config.sync.max_entities_per_peer.get() as usize;
     let options = Options { seed: Seed::new(seed), quota, ..Options::default() };
     let mut replica = Replica::restore(actor, stored.clock, stored.head, options);
-    store.entities(|entity| replica.put_back(entity))?;
+    store.entities(|entities| replica.put_back(entities))?;
     replica.grants = stored.grants.into_iter().collect();
     replica.epochs = stored.epochs;
     replica.cursors = stored.cursors.into_iter().collect();
@@ -287,10 +288,7 @@ fn listen(
     }
     let bind = SocketAddr::new(config.sync.bind, config.sync.port);
     if !config.sync.encryption.enabled {
-        Listener::check_plain(bind)?;
-        tracing::warn!(
-            "sync.encryption.enabled is false: there is no unencrypted protocol, so this home keeps to this machine"
-        );
+        Listener::check_plain(bind)?; // people are warned of it when the configuration is read
     }
     let (listener, arrivals) = Listener::open(bind, endpoint.clone())?;
     tokio::spawn(usher(arrivals, post.clone()));

@@ -1,18 +1,23 @@
 //! Two homes in one process: found, paired, shared, steered, withdrawn.
 
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crosshome_core::{intent::Wish, update};
 use crosshome_node::{
     config::{Config, Override, Sources},
     home::Home,
     node::{
-        EntityRef, News, Node, NodeError, Register, Report, Secret, Selection, ShareRequest, UnshareRequest,
-        Update,
+        EntityRef, News, Node, NodeError, Register, RegisterChange, Report, Secret, Selection, ShareRequest,
+        UnshareRequest, Update,
     },
     views::{Class, EntityView, Right, SharePlan},
 };
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
 
 struct House {
     home: Option<Home>,
@@ -109,15 +114,45 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// Returns two homes that have paired by a code.
 async fn paired() -> (House, House) {
     let (villa, flat) = (House::new("villa"), House::new("flat"));
-    let shown = villa.node().pair_show().await.expect("a code");
-    let paired = flat
-        .node()
-        .pair_accept(Secret::new(shown.code), Some(villa.address()))
-        .await
-        .expect("the code is right");
-    assert_eq!(paired.name, "villa");
-    eventually("both are online", async || online(&villa).await && online(&flat).await).await;
+    let address = villa.address();
+    pair(&villa, &flat, address).await;
     (villa, flat)
+}
+
+/// A way to a home that can be cut; what was on it is lost at once.
+struct Way {
+    address: String,
+    cut: tokio::sync::watch::Sender<u32>,
+}
+
+impl Way {
+    async fn to(address: String) -> Self {
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let own = format!("127.0.0.1:{}", door.local_addr().expect("bound").port());
+        let cut = tokio::sync::watch::Sender::new(0);
+        let cuts = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = door.accept().await {
+                let Ok(mut far) = TcpStream::connect(&address).await else { continue };
+                let mut cut = cuts.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address: own, cut }
+    }
+}
+
+async fn pair(villa: &House, flat: &House, address: String) {
+    let shown = villa.node().pair_show().await.expect("a code");
+    let paired =
+        flat.node().pair_accept(Secret::new(shown.code), Some(address)).await.expect("the code is right");
+    assert_eq!(paired.name, "villa");
+    eventually("both are online", async || online(villa).await && online(flat).await).await;
 }
 
 async fn online(house: &House) -> bool {
@@ -204,11 +239,12 @@ async fn both_change_while_apart_and_agree_afterwards() {
     flat.node().pair_accept(Secret::new(shown.code), Some(villa.address())).await.expect("paired again");
     villa.sees("input_text.note", Some("eggs")).await;
     flat.sees("villa/input_text.note", Some("eggs")).await;
-    eventually("both show the conflict", async || conflicted(&villa).await && conflicted(&flat).await).await;
+    eventually("both keep both", async || keeps_both(&villa).await && keeps_both(&flat).await).await;
 }
 
-async fn conflicted(house: &House) -> bool {
-    house.node().entity(named("input_text.note")).await.is_ok_and(|view| view.conflict)
+/// Tells whether the version that lost to latest-wins is still there.
+async fn keeps_both(house: &House) -> bool {
+    house.node().history(named("input_text.note")).await.is_ok_and(|history| history.versions.len() == 2)
 }
 
 #[tokio::test]
@@ -258,6 +294,7 @@ async fn key_is_replaced_and_the_peer_follows() {
     villa.share("input_text.note", "flat", Right::Edit).await;
     flat.sees("input_text.note", Some("milk")).await;
     let before = villa.node().key_show().await.expect("shown").id;
+    let mut heard = flat.node().subscribe().expect("it runs");
     let after = villa.node().rotate_key().await.expect("rotated");
     assert_eq!(after.replaces.as_deref(), Some(&*before));
     eventually("the flat knows the new key", async || {
@@ -265,6 +302,17 @@ async fn key_is_replaced_and_the_peer_follows() {
     })
     .await;
     eventually("both are online again", async || online(&villa).await && online(&flat).await).await;
+    let gone = async {
+        loop {
+            match &heard.recv().await.expect("it runs").news {
+                News::PeerGone(home) => break home.id.clone(),
+                _ => continue,
+            }
+        }
+    };
+    let gone =
+        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("observers hear of the old id");
+    assert_eq!(gone, before);
     flat.set("villa/input_text.note", "bread").await.expect("edit is still granted");
     villa.sees("input_text.note", Some("bread")).await;
 }
@@ -366,4 +414,40 @@ async fn pattern_does_not_share_a_lock_by_the_way() {
     assert_eq!((asked.applied, asked.risky), (false, vec!["lock.door".to_owned()]));
     assert!(villa.node().share(ShareRequest { yes: true, ..all }).await.expect("shared").applied);
     flat.sees("lock.door", Some("locked")).await;
+}
+
+#[tokio::test]
+async fn entity_that_nobody_registered_is_in_the_registry_all_the_same() {
+    let (villa, flat) = paired().await;
+    for entity in ["light.hall", "light.attic", "lock.door"] {
+        villa.set(entity, "on").await.expect("set");
+    }
+    villa.share("light.hall", "flat", Right::Read).await;
+    let all = villa.node().registry().await.expect("it answers");
+    let shared: Vec<_> = all.iter().map(|entity| (entity.entity_id.as_str(), entity.shared)).collect();
+    assert_eq!(shared, [("light.attic", false), ("light.hall", true), ("lock.door", false)]);
+
+    villa.share("light.*", "flat", Right::Read).await;
+    villa.unshare("light.attic", &[]).await;
+    let shared = async |id: &str| villa.node().registered(id.into()).await.expect("known").shared;
+    assert!(!shared("light.attic").await, "taken out of the pattern");
+    let all = RegisterChange { shared: Some(true), ..RegisterChange::default() };
+    villa.node().change_registered("light.attic".into(), all).await.expect("changed");
+    assert!(shared("light.attic").await);
+    flat.sees("light.attic", Some("on")).await;
+}
+
+#[tokio::test]
+async fn loose_cable_does_not_make_homes_wait_longer_and_longer() {
+    let (villa, flat) = (House::new("villa"), House::new("flat"));
+    let way = Way::to(villa.address()).await;
+    pair(&villa, &flat, way.address.clone()).await;
+    let begun = Instant::now();
+    for _ in 0..5 {
+        way.cut.send_modify(|cuts| *cuts += 1);
+        eventually("the cut is noticed", async || !online(&flat).await || !online(&villa).await).await;
+        eventually("both are back", async || online(&flat).await && online(&villa).await).await;
+    }
+    // With pauses that double it would be half a minute.
+    assert!(begun.elapsed() < Duration::from_secs(15), "all back after {:?}", begun.elapsed());
 }

@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::{Body, Group},
-    defaults::{CHUNK, CONTEXT_KEPT, DELETIONS_KEPT_MS, MAX_BYTES_PER_PEER, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
+    defaults::{
+        CHUNK, CONTEXT_KEPT, DELETIONS_KEPT_MS, MAX_BYTES_PER_PEER, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS,
+    },
     digest::Digest,
     dot::{Actor, Dot},
     effect::{Durability, Effect},

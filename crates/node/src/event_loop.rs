@@ -246,7 +246,7 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy => {}
+                Effect::Commit(_) | Effect::Forgotten(..) | Effect::Restamped | Effect::JointPolicy => {}
                 Effect::Conflict(conflict) => {
                     let Conflict { key, strategy, .. } = *conflict;
                     tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");

@@ -204,9 +204,11 @@ impl Replica {
                 || entity.siblings.has_seen(dot)
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
-        let theirs =
-            |version: &Version| version.dot.actor.home == peer && is_of_life(version, entity.born);
-        if !fresh.iter().all(theirs) || !said(&fresh).chain(seen(&fresh)).all(honest) || misquotes(&fresh, &entity.siblings) {
+        let theirs = |version: &Version| version.dot.actor.home == peer && is_of_life(version, entity.born);
+        if !fresh.iter().all(theirs)
+            || !said(&fresh).chain(seen(&fresh)).all(honest)
+            || misquotes(&fresh, &entity.siblings)
+        {
             return Err(Refusal::Forbidden);
         }
         let kept = entity.siblings.iter().filter(|known| !fresh.has_seen(known.dot));
@@ -260,7 +262,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        defaults::MAX_ENTITY,
+        defaults::{MAX_ACTORS, MAX_ENTITY, MAX_SIBLINGS},
         dot::{Actor, VersionVector},
         grant::Selector,
         replica::Options,
@@ -325,7 +327,10 @@ mod tests {
         assert_eq!(claimed, Err(Refusal::Forbidden));
         let of_another = merge(&mut villa, own, version(unseen, &[], "x"));
         assert_eq!(of_another, Err(Refusal::Forbidden));
-        assert!(merge(&mut villa, own, version(dot(FLAT, 0, NOW), &[], "x")).is_ok());
+        let of_an_earlier_life = merge(&mut villa, own, version(dot(FLAT, 0, NOW), &[], "x"));
+        assert_eq!(of_an_earlier_life, Err(Refusal::Forbidden));
+        let mine = villa.find(&key).unwrap().siblings[0].dot;
+        assert!(merge(&mut villa, own, version(dot(FLAT, 0, NOW), &[mine], "x")).is_ok());
     }
 
     #[test]
@@ -391,11 +396,12 @@ mod tests {
         let key = villa.own("light.hall".parse().unwrap());
         villa.update(&key, Class::Document, &Update::state("a"), Cause::Person, NOW).unwrap();
         villa.grant(None, Selector::parse("light.hall").unwrap(), Some(Right::Edit), &[FLAT]);
-        let crowd = (0..MAX_SIBLINGS as u32).map(|n| version(dot(FLAT, n, NOW), &[], "x"));
+        let mine = villa.find(&key).unwrap().siblings[0].dot;
+        let crowd = (0..MAX_SIBLINGS as u32).map(|n| version(dot(FLAT, n, NOW), &[mine], "x"));
         let refused = crowd.filter(|crowd| merge(&mut villa, key.space, crowd.clone()).is_err()).count();
         assert_eq!(refused, MAX_SIBLINGS - MAX_SIBLINGS_OF_ONE);
         let third = HomeId([3; 32]);
-        let of_third = offered(key.space, [version(dot(third, 0, NOW), &[], "of a third home")]);
+        let of_third = offered(key.space, [version(dot(third, 0, NOW), &[mine], "of a third home")]);
         assert!(villa.merge(third, of_third, NOW).is_ok());
     }
 

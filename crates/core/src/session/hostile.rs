@@ -22,6 +22,8 @@ use crate::{
 
 const NOW: u64 = 1_800_000_000_000;
 const QUOTA: usize = 4;
+/// Room for five versions or so.
+const QUOTA_BYTES: usize = 1_000;
 const VILLA: HomeId = HomeId([1; 32]);
 const THIEF: HomeId = HomeId([2; 32]);
 const FLAT: HomeId = HomeId([3; 32]);
@@ -180,7 +182,7 @@ fn encode_item(item: &Said1, clock: Hlc, actors: &mut Actors, out: &mut Encoder<
 
 /// A home with a device, a note that all may edit, and a secret that nobody sees.
 fn villa() -> Replica {
-    let mut villa = Replica::new(VILLA, Options { quota: QUOTA, ..Options::default() });
+    let mut villa = Replica::new(VILLA, Options { quota: QUOTA, quota_bytes: QUOTA_BYTES, ..Options::default() });
     villa.epochs.open(EPOCH, 0);
     for (id, class) in [
         ("light.hall", Class::Device),
@@ -255,9 +257,12 @@ proptest! {
         prop_assert_eq!(said(&villa, "light.hall"), device);
         prop_assert_eq!(said(&villa, "input_text.secret"), secret);
         prop_assert_eq!(villa.table().len(Space::Home(VILLA)), 3);
-        // T17: and not more than its quota elsewhere, T5: nowhere but in its own space and the joint one
-        prop_assert!(villa.table().len(Space::Home(THIEF)) <= QUOTA);
-        prop_assert!(villa.table().len(Space::Joint) <= usize::from(joint) * QUOTA);
+        // T17: and not more than its quota elsewhere, where deletions cost it nothing or count apart
+        let (theirs, shared) = (villa.table().tally(Space::Home(THIEF)), villa.table().tally(Space::Joint));
+        prop_assert!(theirs.live <= QUOTA && theirs.deleted == 0, "{theirs:?}");
+        prop_assert!(theirs.bytes <= 2 * QUOTA_BYTES && shared.bytes <= 2 * QUOTA_BYTES);
+        prop_assert!(shared.live + shared.deleted <= usize::from(joint) * 2 * QUOTA, "{shared:?}");
+        // T5: nowhere but in its own space and the joint one
         prop_assert!(villa.table().spaces().all(|space| [Space::Home(VILLA), Space::Home(THIEF), Space::Joint].contains(&space)));
         // T13: the clock is where clocks can be
         prop_assert!(villa.clock().last().ms() <= NOW + MAX_SKEW_MS + 2);

@@ -248,7 +248,12 @@ impl Outgoing {
             if due.full {
                 self.full.remove(&due.number);
             }
-            let Some(entity) = table.get(due.number) else { continue };
+            let Some(entity) = table.get(due.number) else {
+                if due.full {
+                    self.say(Message::Gone(Gone { numbers: vec![due.number], ..Gone::default() }));
+                }
+                continue;
+            };
             let fresh = !due.full
                 && self
                     .sent

@@ -1,5 +1,6 @@
 //! Two homes in conversation, without a network.
 
+mod deleting;
 mod settling;
 mod sharing;
 mod trouble;

@@ -192,7 +192,9 @@ impl Loop {
                     now |= *durability == Durability::Now;
                     (self.keeper.dirty.lazily, self.keeper.dirty.cursors) = (true, true);
                 }
-                Effect::Removed(key, birth) => self.keeper.removed(key.clone(), *birth),
+                Effect::Removed(key, birth) | Effect::Forgotten(key, birth) => {
+                    self.keeper.removed(key.clone(), *birth);
+                }
                 Effect::Restamped => self.keeper.clock_reset(),
                 _ => {}
             }

@@ -125,9 +125,10 @@ impl Loop {
         self.reach(id);
     }
 
-    /// Asks every peer for a sign of life and drops links that gave none.
+    /// Asks every peer for a sign of life, drops links that gave none, and forgets deletions that all have heard of.
     pub(super) fn beat(&mut self) {
         let now = now_ms();
+        self.effects.extend(self.replica.purge(&self.peers.ids(), now));
         let (mut dead, mut stale) = (Vec::new(), Vec::new());
         for (id, peer) in self.peers.paired_mut() {
             let Some(link) = &mut peer.link else { continue };

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, conflict::Conflict, effect::Effect, replica::Replica};
+use crosshome_core::{HomeId, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -33,10 +33,12 @@ use crate::{
 mod backup;
 mod clones;
 mod commands;
+mod conflicts;
 mod connect;
 mod doctor;
 mod doubt;
 mod entities;
+mod history;
 mod keeper;
 mod link;
 mod links;
@@ -53,6 +55,8 @@ mod views;
 
 pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
+pub(crate) use conflicts::ConflictLog;
+use conflicts::Records;
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
 use metrics::Metrics;
@@ -107,6 +111,7 @@ pub(crate) struct Loop {
     keeper: Keeper,
     desk: Desk,
     commands: Commands,
+    records: Records,
     registry: Registry,
     metrics: Metrics,
     discovery: Option<Arc<Discovery>>,
@@ -144,7 +149,7 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
             parts;
-        let Stores { replica, peers, shut_out, registry, stored, restored } = stores;
+        let Stores { replica, peers, shut_out, registry, conflicts, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -167,6 +172,7 @@ impl Loop {
             keeper,
             desk,
             commands: Commands::default(),
+            records: Records::new(conflicts),
             registry,
             metrics: Metrics::default(),
             discovery,
@@ -183,6 +189,8 @@ impl Loop {
 
     /// Runs until told to stop, then says goodbye and commits what is left.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        self.apply_rules_for_now();
+        self.reconcile_conflicts();
         self.begin();
         let mut beat = every(HEARTBEAT);
         let mut flush = every(FLUSH_EVERY);
@@ -191,7 +199,10 @@ impl Loop {
             // Not biased: a peer that floods must not keep this home's own callers waiting.
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = beat.tick() => self.beat(),
+                _ = beat.tick() => {
+                    self.beat();
+                    self.trim_conflicts();
+                }
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.close_expired_window();
@@ -233,9 +244,11 @@ impl Loop {
 
     /// Commits what the effects ask for, then carries them out.
     async fn turn(&mut self) {
-        let effects = std::mem::take(&mut self.effects);
+        self.keep_record();
+        let effects = self.take_effects();
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
+        self.tell_conflicts();
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
@@ -245,11 +258,7 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy => {}
-                Effect::Conflict(conflict) => {
-                    let Conflict { key, strategy, .. } = *conflict;
-                    tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
-                }
+                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy | Effect::Conflict(_) => {}
                 Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),

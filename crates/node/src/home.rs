@@ -37,7 +37,7 @@ use crate::{
     config::Config,
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{Event, Loop, Me, Parts, Stores, shut_out},
+    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, shut_out},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -252,7 +252,10 @@ fn recall(
         ..Batch::default()
     };
     let shut_out = shut_out(&stored.memos);
-    Ok((Stores { replica, peers: stored.peers, shut_out, registry, stored: head, restored }, first))
+    let conflicts = ConflictLog::recall(&stored.memos);
+    let stores =
+        Stores { replica, peers: stored.peers, shut_out, registry, conflicts, stored: head, restored };
+    Ok((stores, first))
 }
 
 /// Takes a new incarnation at the first start after a restore, and returns when the last one was.

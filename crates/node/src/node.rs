@@ -39,7 +39,7 @@ pub use error::{Code, NodeError};
 pub use notice::{News, Notice, Notices};
 pub use request::{
     Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report, Request,
-    Secret, Selection, ShareRequest, UnshareRequest, Update, Watch,
+    Resolution, Secret, Selection, Settle, ShareRequest, UnshareRequest, Update, Watch,
 };
 
 /// A running home, for its callers.
@@ -197,6 +197,15 @@ impl Node {
     /// [`NodeError::NotFound`].
     pub async fn conflict(&self, id: String) -> Result<ConflictView, NodeError> {
         self.ask(|reply| Request::Conflict { id, reply }).await
+    }
+
+    /// Settles a conflict, or overrules the strategy that has settled it, and returns it as it is then.
+    ///
+    /// # Errors
+    /// [`NodeError::Stale`] when the token is not that of the versions there are now, [`NodeError::NotFound`],
+    /// [`NodeError::NotAllowed`], [`NodeError::Invalid`], [`NodeError::StorageFull`].
+    pub async fn resolve(&self, resolution: Resolution) -> Result<ConflictView, NodeError> {
+        self.ask(|reply| Request::Resolve { resolution, reply }).await
     }
 }
 

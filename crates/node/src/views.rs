@@ -22,7 +22,7 @@ mod home;
 mod pairing;
 mod sharing;
 
-pub use conflict::{ConflictList, ConflictStatus, ConflictView, VersionView};
+pub use conflict::{ConflictList, ConflictStatus, ConflictView, Resolved, VersionView};
 pub use entity::{
     CallView, Class, Deleted, Entities, EntityView, HistoryView, PastVersion, Pending, Recorded, Registered,
     Registry, RegistryEntity, Space,

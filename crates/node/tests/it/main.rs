@@ -1,4 +1,6 @@
 //! Parts of the running home together, in one test binary.
 
 mod channel;
+mod conflicts;
 mod homes;
+mod houses;

@@ -87,7 +87,7 @@ fn changes_made_apart_are_a_conflict_that_both_homes_show_and_neither_loses() {
     );
     assert_eq!((&story["ok"], &story["error"]), (&true.into(), &Value::Null));
     let text = story["steps"][8]["text"].as_str().expect("a sentence");
-    assert!(text.contains("\"milk and cake\" (flat's, the later)") && text.contains("2 versions"), "{text}");
+    assert!(text.contains("\"milk and cake\" (flat's, the later)") && text.contains("on\nrecord"), "{text}");
     assert!(
         story["steps"].as_array().expect("steps").iter().all(|step| step["took_ms"].as_f64() > Some(0.0))
     );

@@ -101,6 +101,10 @@ async fn people_read_this() {
         "entity get light.twice",
         "entity set climate.hall off",
         "conflicts list",
+        "strategy show",
+        "strategy set latest-wins --match light.*",
+        "strategy set custom --template broken",
+        "strategy reset",
     ] {
         record(&home, line, &mut all).await;
     }
@@ -128,6 +132,7 @@ async fn scripts_read_this() {
         "key --json show",
         "doctor --json",
         "unpair --json holiday",
+        "strategy --json show",
     ] {
         record(&home, line, &mut all).await;
     }

@@ -22,10 +22,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     channel::{Arrival, Door, Endpoint, Frame, Listener, Pins, Secured},
     config::Config,
+    custom::judge::Judge,
     defaults::{BURST, FLUSH_EVERY, HEARTBEAT},
     discovery::{Discovery, DiscoveryEvent},
     identity::PeerKey,
     node::{Inbox, NodeError, Request},
+    policies::Policies,
     store::Committer,
     views::Restored,
 };
@@ -34,6 +36,7 @@ mod backup;
 mod clones;
 mod commands;
 mod connect;
+mod deciding;
 mod doctor;
 mod doubt;
 mod entities;
@@ -49,10 +52,12 @@ mod requests;
 mod rotation;
 mod sharing;
 mod status;
+mod strategy;
 mod views;
 
 pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
+use deciding::{Decided, Deciding};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
 use metrics::Metrics;
@@ -82,6 +87,8 @@ pub(crate) enum Event {
     Sighted(DiscoveryEvent),
     /// The house has tried what a peer wanted.
     Performed(Performed),
+    /// A custom strategy has been asked.
+    Decided(Box<Decided>),
     /// A batch has been written, or not.
     Stored(keeper::Written),
 }
@@ -107,6 +114,8 @@ pub(crate) struct Loop {
     keeper: Keeper,
     desk: Desk,
     commands: Commands,
+    deciding: Deciding,
+    policies: Policies,
     registry: Registry,
     metrics: Metrics,
     discovery: Option<Arc<Discovery>>,
@@ -133,6 +142,7 @@ pub(crate) struct Parts {
     pub(crate) door: Door,
     pub(crate) stores: Stores,
     pub(crate) committer: Committer,
+    pub(crate) judge: Judge,
     pub(crate) discovery: Option<Arc<Discovery>>,
     pub(crate) listener: Option<Arc<Listener>>,
     pub(crate) inbox: Inbox,
@@ -142,9 +152,9 @@ pub(crate) struct Parts {
 
 impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
-            parts;
-        let Stores { replica, peers, shut_out, registry, stored, restored } = stores;
+        let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
+        let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
+        let Stores { replica, peers, shut_out, registry, policies, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -167,6 +177,8 @@ impl Loop {
             keeper,
             desk,
             commands: Commands::default(),
+            deciding: Deciding::new(judge),
+            policies,
             registry,
             metrics: Metrics::default(),
             discovery,
@@ -227,6 +239,7 @@ impl Loop {
             Event::Pairing(news) => self.pairing_news(news),
             Event::Sighted(event) => self.sighted(event),
             Event::Performed(performed) => self.performed(performed),
+            Event::Decided(decided) => self.decided(*decided),
             Event::Stored(written) => self.stored(written),
         }
     }
@@ -239,18 +252,23 @@ impl Loop {
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
+        self.decide_next();
         self.pump();
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy => {}
+                Effect::Commit(_) | Effect::Restamped => {}
+                Effect::JointPolicy => self.joint_policy_changed(),
                 Effect::Conflict(conflict) => {
                     let Conflict { key, strategy, .. } = *conflict;
                     tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
                 }
-                Effect::Changed(number) => self.tell_changed(number),
+                Effect::Changed(number) => {
+                    self.consider(number);
+                    self.tell_changed(number);
+                }
                 Effect::Removed(key) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),
                 Effect::Settled { peer, outcome } => self.settled(peer, &outcome),

@@ -44,7 +44,7 @@ pub use token::{Token, TokenError};
 
 use events::Events;
 use guard::Guard;
-use routes::{backup, entity, pairing, registry, root, sharing, sync};
+use routes::{backup, entity, pairing, registry, root, sharing, strategy, sync};
 
 /// What every route may use.
 #[derive(Debug, Clone)]
@@ -95,6 +95,7 @@ fn api() -> Router<App> {
         .route("/entities/{id}/history", get(entity::history))
         .route("/conflicts", get(entity::conflicts))
         .route("/conflicts/{id}", get(entity::conflict))
+        .route("/strategy", get(strategy::strategy).put(strategy::set).delete(strategy::reset))
         .route("/sync/status", get(sync::status))
         .route("/sync/entities", get(sync::entities))
         .route("/sync/entities/{id}", get(sync::entity))

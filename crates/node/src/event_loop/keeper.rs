@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::{Event, Loop, now_ms, registry::Registry};
 use crate::{
     node::NodeError,
+    policies::Policies,
     store::{Batch, Committer, EntityRow, PeerRow, StoreError},
     views::{Restored, Stamp},
 };
@@ -29,6 +30,7 @@ pub(crate) struct Stores {
     /// The peers that were shut out because they run twice.
     pub(crate) shut_out: Vec<(HomeId, Stamp)>,
     pub(crate) registry: Registry,
+    pub(crate) policies: Policies,
     /// The place in the log up to which everything is stored.
     pub(crate) stored: u64,
     /// When this home was last restored from a backup.
@@ -178,6 +180,7 @@ impl Loop {
                 }
                 Effect::Removed(key) => self.keeper.removed(key.clone()),
                 Effect::Restamped => self.keeper.clock_reset(),
+                Effect::JointPolicy => self.note_joint_policy(),
                 _ => {}
             }
         }

@@ -35,6 +35,15 @@ impl Loop {
             Request::Conflict { id, reply } => {
                 drop(reply.send(Err(NodeError::NotFound { what: "conflict", name: id })))
             }
+            Request::Strategy { reply } => drop(reply.send(Ok(self.strategy()))),
+            Request::SetStrategy { strategy, reply } => {
+                let result = self.set_strategy(&strategy);
+                self.answer_after(reply, result);
+            }
+            Request::ResetStrategy { pattern, reply } => {
+                let result = self.reset_strategy(pattern.as_deref());
+                self.answer_after(reply, result);
+            }
             Request::Registry { reply } => drop(reply.send(Ok(self.registry()))),
             Request::Registered { entity_id, reply } => drop(reply.send(self.registered(&entity_id))),
             Request::Register { register, reply } => {

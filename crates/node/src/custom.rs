@@ -20,7 +20,7 @@ use crosshome_core::{json::JsonError, update};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::views::Stamp;
+use crate::views::{PastVersion, Stamp};
 
 mod function;
 pub(crate) mod judge;
@@ -58,6 +58,14 @@ pub(crate) struct Resolution {
     pub(crate) attributes: Option<Map<String, Value>>,
     /// Whether the entity is to be deleted.
     pub(crate) deleted: bool,
+}
+
+impl From<PastVersion> for Side {
+    fn from(past: PastVersion) -> Self {
+        let PastVersion { home, state, attributes, at, .. } = past;
+        let attributes = serde_json::from_str(attributes.get()).unwrap_or_default();
+        Self { state, attributes, last_updated: at, home, deleted: false }
+    }
 }
 
 impl Case {

@@ -332,6 +332,9 @@ pub const WAL_KEPT_BYTES: i64 = 8 * 1024 * 1024;
 pub const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Versions kept per entity in the history: a screenful.
 pub const HISTORY_PER_ENTITY: i64 = 20;
+/// Versions kept in the history of all entities: a household's month of edits several times over; 8 MB of usual ones,
+/// 1.3 GB if somebody fills it with the largest.
+pub const HISTORY_ROWS: i64 = 20_000;
 /// Age at which a version leaves the history.
 pub const HISTORY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Oldest rows of the history looked at per commit: keeps up with any rate of less than 64 new rows per commit.
@@ -342,6 +345,20 @@ pub const HISTORY_WAITING: usize = 10_000;
 pub const WAITING_SPARE: usize = 1024;
 /// Characters of a state shown to people who open the file; the record holds it all.
 pub const STATE_SHOWN: usize = 255;
+
+// ---- conflicts and the past ----
+
+/// Kind of the memos that are conflicts on record.
+pub const CONFLICT: &str = "conflict";
+/// Conflicts on record: a household has a few a week, so these are years.
+pub const CONFLICTS_KEPT: usize = 1_000;
+/// Bytes of all conflicts on record, as they are stored: twice what they usually take, and ten of the largest.
+pub const CONFLICT_BYTES: usize = 8 * 1024 * 1024;
+/// Age at which a settled conflict leaves the record: that of the history, from which it shows what was before.
+pub const CONFLICT_AGE: Duration = HISTORY_AGE;
+/// Versions that may enter the history per second, and at once after a quiet time, other than those of this home's own
+/// people: people never write so fast, and a bulk transfer costs the store 1 % more and not twice as much.
+pub const HISTORY_RATE: (u32, u32) = (100, 500);
 
 // ---- bridges ----
 

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, conflict::Conflict, effect::Effect, replica::Replica};
+use crosshome_core::{HomeId, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -35,11 +35,13 @@ use crate::{
 mod backup;
 mod clones;
 mod commands;
+mod conflicts;
 mod connect;
 mod deciding;
 mod doctor;
 mod doubt;
 mod entities;
+mod history;
 mod keeper;
 mod link;
 mod links;
@@ -57,6 +59,8 @@ mod views;
 
 pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
+pub(crate) use conflicts::ConflictLog;
+use conflicts::Records;
 use deciding::{Decided, Deciding};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
@@ -116,6 +120,7 @@ pub(crate) struct Loop {
     commands: Commands,
     deciding: Deciding,
     policies: Policies,
+    records: Records,
     registry: Registry,
     metrics: Metrics,
     discovery: Option<Arc<Discovery>>,
@@ -154,7 +159,7 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
         let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
-        let Stores { replica, peers, shut_out, registry, policies, stored, restored } = stores;
+        let Stores { replica, peers, shut_out, registry, policies, conflicts, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -179,6 +184,7 @@ impl Loop {
             commands: Commands::default(),
             deciding: Deciding::new(judge),
             policies,
+            records: Records::new(conflicts),
             registry,
             metrics: Metrics::default(),
             discovery,
@@ -195,6 +201,7 @@ impl Loop {
 
     /// Runs until told to stop, then says goodbye and commits what is left.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        self.reconcile_conflicts();
         self.begin();
         let mut beat = every(HEARTBEAT);
         let mut flush = every(FLUSH_EVERY);
@@ -203,7 +210,10 @@ impl Loop {
             // Not biased: a peer that floods must not keep this home's own callers waiting.
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = beat.tick() => self.beat(),
+                _ = beat.tick() => {
+                    self.beat();
+                    self.trim_conflicts();
+                }
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.close_expired_window();
@@ -246,9 +256,11 @@ impl Loop {
 
     /// Commits what the effects ask for, then carries them out.
     async fn turn(&mut self) {
-        let effects = std::mem::take(&mut self.effects);
+        self.keep_record();
+        let effects = self.take_effects();
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
+        self.tell_conflicts();
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
@@ -259,12 +271,8 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped => {}
+                Effect::Commit(_) | Effect::Restamped | Effect::Conflict(_) => {}
                 Effect::JointPolicy => self.joint_policy_changed(),
-                Effect::Conflict(conflict) => {
-                    let Conflict { key, strategy, .. } = *conflict;
-                    tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
-                }
                 Effect::Changed(number) => {
                     self.consider(number);
                     self.tell_changed(number);

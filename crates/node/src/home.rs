@@ -38,7 +38,7 @@ use crate::{
     custom::{Function, judge::Judge},
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{Event, Loop, Me, Parts, Stores, shut_out},
+    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, shut_out},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -275,7 +275,9 @@ fn recall(
         ..Batch::default()
     };
     let shut_out = shut_out(&stored.memos);
-    Ok((Stores { replica, peers: stored.peers, shut_out, registry, policies, stored: head, restored }, first))
+    let conflicts = ConflictLog::recall(&stored.memos);
+    let (peers, stored) = (stored.peers, head);
+    Ok((Stores { replica, peers, shut_out, registry, policies, conflicts, stored, restored }, first))
 }
 
 /// Takes a new incarnation at the first start after a restore, and returns when the last one was.

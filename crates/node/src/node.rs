@@ -39,7 +39,7 @@ pub use error::{Code, NodeError};
 pub use notice::{News, Notice, Notices};
 pub use request::{
     Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report, Request,
-    Secret, Selection, ShareRequest, StrategyRequest, UnshareRequest, Update, Watch,
+    Resolution, Secret, Selection, Settle, ShareRequest, StrategyRequest, UnshareRequest, Update, Watch,
 };
 
 /// A running home, for its callers.
@@ -221,6 +221,15 @@ impl Node {
     /// [`NodeError::StorageFull`] and what else keeps the home from storing it.
     pub async fn reset_strategy(&self, pattern: Option<String>) -> Result<StrategyView, NodeError> {
         self.ask(|reply| Request::ResetStrategy { pattern, reply }).await
+    }
+
+    /// Settles a conflict, or overrules the strategy that has settled it, and returns it as it is then.
+    ///
+    /// # Errors
+    /// [`NodeError::Stale`] when the token is not that of the versions there are now, [`NodeError::NotFound`],
+    /// [`NodeError::NotAllowed`], [`NodeError::Invalid`], [`NodeError::StorageFull`].
+    pub async fn resolve(&self, resolution: Resolution) -> Result<ConflictView, NodeError> {
+        self.ask(|reply| Request::Resolve { resolution, reply }).await
     }
 }
 

@@ -23,7 +23,7 @@ mod pairing;
 mod sharing;
 mod strategy;
 
-pub use conflict::{ConflictList, ConflictStatus, ConflictView, VersionView};
+pub use conflict::{ConflictList, ConflictStatus, ConflictView, Resolved, VersionView};
 pub use entity::{
     CallView, Class, Deleted, Entities, EntityView, HistoryView, PastVersion, Pending, Recorded, Registered,
     Registry, RegistryEntity, Space,

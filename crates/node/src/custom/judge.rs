@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{Case, CustomError, Function, Resolution, function::Run, template};
 
 /// Whoever is asked.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Judge {
     function: Option<Asked>,
 }

@@ -11,15 +11,13 @@ use crosshome_core::{
     conflict::Token,
     policy::{Policy, Strategy},
     replica::{Choice, ResolveError},
-    siblings::Siblings,
     table::{Entity, Number},
     version::{Cause, Version},
-    view::View,
 };
 
 use super::{
     Event, Loop, now_ms,
-    views::{fields, stamp},
+    views::{stamp, version_fields},
 };
 use crate::{
     custom::{Case, CustomError, Resolution, Side, judge::Judge},
@@ -33,6 +31,14 @@ pub(crate) struct Decided {
     token: Token,
     template: Option<String>,
     answer: Result<Resolution, CustomError>,
+}
+
+/// What is asked about an entity.
+struct Question {
+    token: Token,
+    case: Case,
+    /// The versions without their bodies: what their authors had seen.
+    seen: Vec<Version>,
 }
 
 /// What waits for a decision of this home.
@@ -97,13 +103,15 @@ impl Loop {
             return;
         }
         while let Some(key) = self.deciding.next() {
-            let Some((token, case)) = self.case(&key) else { continue };
-            let template = self.template_for(&key);
-            let answer = self.deciding.judge.decide(template.clone(), case);
-            let post = self.post.clone();
+            let Some(Question { token, mut case, seen }) = self.question(&key) else { continue };
+            let (template, judge) = (self.template_for(&key), self.deciding.judge.clone());
+            let (names, past, post) = (self.names(), self.keeper.past(key.clone()), self.post.clone());
             self.deciding.asking = true;
             tokio::spawn(async move {
-                let answer = answer.await;
+                let past = past.await.unwrap_or_default();
+                let by_all = past.iter().find(|row| seen.iter().all(|version| version.has_seen(row.dot)));
+                case.before = by_all.map(|row| names.past_version(row).into());
+                let answer = judge.decide(template.clone(), case).await;
                 let _ = post.send(Event::Decided(Box::new(Decided { key, token, template, answer }))).await;
             });
             return;
@@ -114,8 +122,8 @@ impl Loop {
     pub(super) fn decided(&mut self, decided: Decided) {
         self.deciding.asking = false;
         let Decided { key, token, template, answer } = decided;
-        let Some((present, _)) = self.case(&key) else { return };
-        if present != token || self.template_for(&key) != template {
+        let Some(present) = self.question(&key) else { return };
+        if present.token != token || self.template_for(&key) != template {
             return self.deciding.line_up(&key);
         }
         let written = answer.and_then(|resolution| self.settle(&key, token, &resolution));
@@ -143,11 +151,8 @@ impl Loop {
         if let Err(error) = self.write_choice(key, token, &Choice::Take(latest)) {
             tracing::error!(entity = %key.id, %error, "the conflict stays open");
         }
-        let entity_id = match key.space {
-            Space::Home(_) => key.id.to_string(),
-            Space::Joint => format!("{}/{}", self.space_name(key.space), key.id),
-        };
-        let failure = FallbackView { entity_id, error: error.to_string(), at: Stamp::now() };
+        let failure =
+            FallbackView { entity_id: self.entity_label(key), error: error.to_string(), at: Stamp::now() };
         let count = self.deciding.failure.as_ref().map_or(0, |(_, count)| *count) + 1;
         self.deciding.failure = Some((failure.clone(), count));
         self.inbox.notices.tell(|| News::Fallback(failure));
@@ -171,7 +176,7 @@ impl Loop {
     }
 
     /// Returns what is to be asked, if the entity awaits a decision of this home.
-    fn case(&self, key: &EntityKey) -> Option<(Token, Case)> {
+    fn question(&self, key: &EntityKey) -> Option<Question> {
         let entity = self.replica.find(key).filter(|entity| awaits(entity))?;
         if !self.replica.decides(key, self.members_online()) {
             return None;
@@ -182,7 +187,9 @@ impl Loop {
         let local = ranked.remove(own.unwrap_or(0));
         let others = ranked.into_iter().map(|version| self.side(version)).collect();
         let case = Case { entity_id: key.id.to_string(), local: self.side(local), others, before: None };
-        Some((Token::of(&entity.siblings), case))
+        let seen =
+            entity.siblings.iter().map(|version| Version { body: Default::default(), ..version.clone() });
+        Some(Question { token: Token::of(&entity.siblings), case, seen: seen.collect() })
     }
 
     /// Returns the members of the joint space that can be reached.
@@ -202,9 +209,7 @@ impl Loop {
     }
 
     fn side(&self, version: &Version) -> Side {
-        let alone: Siblings = std::iter::once(version.clone()).collect();
-        let shown = View::of(&alone, Strategy::LatestWins).map(|view| fields(&view));
-        let (state, attributes) = shown.unwrap_or_default();
+        let (state, attributes) = version_fields(version);
         Side {
             state,
             attributes: serde_json::from_str(attributes.get()).unwrap_or_default(),

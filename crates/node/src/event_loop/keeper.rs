@@ -15,11 +15,11 @@ use crosshome_core::{
 };
 use tokio::sync::mpsc;
 
-use super::{Event, Loop, now_ms, registry::Registry};
+use super::{ConflictLog, Event, Loop, now_ms, registry::Registry};
 use crate::{
     node::NodeError,
     policies::Policies,
-    store::{Batch, Committer, EntityRow, PeerRow, StoreError},
+    store::{Batch, Committer, EntityRow, HistoryRow, PeerRow, StoreError},
     views::{Restored, Stamp},
 };
 
@@ -31,6 +31,7 @@ pub(crate) struct Stores {
     pub(crate) shut_out: Vec<(HomeId, Stamp)>,
     pub(crate) registry: Registry,
     pub(crate) policies: Policies,
+    pub(crate) conflicts: ConflictLog,
     /// The place in the log up to which everything is stored.
     pub(crate) stored: u64,
     /// When this home was last restored from a backup.
@@ -135,6 +136,14 @@ impl Keeper {
 
     pub(super) fn forget_cursor(&mut self, peer: HomeId) {
         self.waiting.cursors.push((peer, None));
+    }
+
+    /// Returns the versions that the history has of an entity, the newest first.
+    pub(super) fn past(
+        &self,
+        key: EntityKey,
+    ) -> impl Future<Output = Result<Vec<HistoryRow>, StoreError>> + use<> {
+        self.committer.history(key)
     }
 
     /// Returns why the store takes nothing at present.

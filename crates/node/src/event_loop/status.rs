@@ -53,11 +53,6 @@ impl Loop {
         counts
     }
 
-    /// Latest-wins settles every conflict by itself; what awaits a person comes with the strategies.
-    pub(super) fn conflicts_open(&self) -> u64 {
-        0
-    }
-
     pub(super) fn key_show(&self) -> KeyView {
         let identity = self.endpoint.identity();
         KeyView {

@@ -1,6 +1,7 @@
 //! One function per route: typed values in, one call of the node, a view out.
 
 pub(super) mod backup;
+pub(super) mod conflicts;
 pub(super) mod entity;
 pub(super) mod events;
 pub(super) mod pairing;

@@ -49,6 +49,7 @@ pub enum Request {
     Strategy { reply: Reply<StrategyView> },
     SetStrategy { strategy: StrategyRequest, reply: Reply<StrategyView> },
     ResetStrategy { pattern: Option<String>, reply: Reply<StrategyView> },
+    Resolve { resolution: Resolution, reply: Reply<ConflictView> },
     Registry { reply: Reply<Vec<RegistryEntity>> },
     Registered { entity_id: String, reply: Reply<RegistryEntity> },
     Register { register: Register, reply: Reply<RegistryEntity> },
@@ -193,6 +194,28 @@ pub enum Cause {
     Automation,
     /// The thing itself reports.
     Device,
+}
+
+/// How somebody settles a conflict.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    /// The conflict by its id, or by its entity.
+    pub id: String,
+    /// Token of what was shown: [`ConflictView::token`].
+    pub token: String,
+    /// What is to hold.
+    pub settle: Settle,
+}
+
+/// What is to hold after a conflict.
+#[derive(Debug, Clone)]
+pub enum Settle {
+    /// The version of this home.
+    Take(String),
+    /// What each side has changed; where both did, the later.
+    Merge,
+    /// What the update makes of what is shown.
+    Value(Update),
 }
 
 /// What a bridge says of one entity of the house.

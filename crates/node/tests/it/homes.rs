@@ -1,129 +1,12 @@
 //! Two homes in one process: found, paired, shared, steered, withdrawn.
 
-use std::{net::Ipv4Addr, path::Path, time::Duration};
-
 use crosshome_core::{intent::Wish, update};
 use crosshome_node::{
-    config::{Config, Override, Sources},
-    home::Home,
-    node::{
-        EntityRef, News, Node, NodeError, Register, Report, Secret, Selection, ShareRequest, UnshareRequest,
-        Update,
-    },
-    views::{Class, EntityView, Right, SharePlan},
+    node::{News, NodeError, Register, Report, Secret, Selection, ShareRequest, UnshareRequest},
+    views::{Class, Right},
 };
-use tempfile::TempDir;
 
-struct House {
-    home: Option<Home>,
-    dir: TempDir,
-    name: &'static str,
-}
-
-impl House {
-    fn new(name: &'static str) -> Self {
-        let mut house = Self { home: None, dir: TempDir::new().expect("a temporary folder"), name };
-        house.start();
-        house
-    }
-
-    fn start(&mut self) {
-        self.home = Some(Home::start(config(self.name, self.dir.path())).expect("the home starts"));
-    }
-
-    async fn stop(&mut self) {
-        self.home.take().expect("it runs").stop().await;
-    }
-
-    fn node(&self) -> &Node {
-        self.home.as_ref().expect("it runs").node()
-    }
-
-    fn address(&self) -> String {
-        let address = self.home.as_ref().and_then(|home| home.about().sync_address).expect("sync is on");
-        format!("127.0.0.1:{}", address.port())
-    }
-
-    async fn set(&self, entity: &str, state: &str) -> Result<EntityView, NodeError> {
-        let update = Update { state: Some(state.into()), ..Update::default() };
-        self.node().update_entity(named(entity), update).await
-    }
-
-    async fn state(&self, entity: &str) -> Option<String> {
-        self.node().entity(named(entity)).await.ok()?.state
-    }
-
-    /// Waits until the home sees an entity in a state.
-    async fn sees(&self, entity: &str, state: Option<&str>) {
-        eventually(&format!("{} sees {entity} {state:?}", self.name), async || {
-            self.state(entity).await.as_deref() == state
-        })
-        .await;
-    }
-
-    async fn share(&self, entity: &str, with: &str, right: Right) {
-        let share = ShareRequest {
-            patterns: vec![entity.into()],
-            with: vec![with.into()],
-            right,
-            preview: false,
-            yes: false,
-        };
-        assert!(self.node().share(share).await.expect("it can be shared").applied);
-    }
-
-    async fn unshare(&self, pattern: &str, with: &[&str]) -> SharePlan {
-        let with = with.iter().map(|&name| name.into()).collect();
-        let unshare = UnshareRequest { patterns: vec![pattern.into()], with, preview: false };
-        self.node().unshare(unshare).await.expect("it can be taken back")
-    }
-}
-
-fn config(name: &str, dir: &Path) -> Config {
-    let set =
-        |key: &str, value: &str| Override { key: key.into(), value: value.into(), flag: "--test".into() };
-    let overrides = vec![
-        set("home_name", name),
-        set("data_dir", &dir.join("data").display().to_string()),
-        set("discovery.enabled", "false"),
-        set("sync.port", "0"),
-        set("sync.bind", &Ipv4Addr::LOCALHOST.to_string()),
-        set("api.port", "0"),
-    ];
-    Config::load(&Sources { overrides, ..Sources::default() }).expect("it is valid").config
-}
-
-fn named(entity: &str) -> EntityRef {
-    entity.parse().expect("an entity id")
-}
-
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
-/// Returns two homes that have paired by a code.
-async fn paired() -> (House, House) {
-    let (villa, flat) = (House::new("villa"), House::new("flat"));
-    let shown = villa.node().pair_show().await.expect("a code");
-    let paired = flat
-        .node()
-        .pair_accept(Secret::new(shown.code), Some(villa.address()))
-        .await
-        .expect("the code is right");
-    assert_eq!(paired.name, "villa");
-    eventually("both are online", async || online(&villa).await && online(&flat).await).await;
-    (villa, flat)
-}
-
-async fn online(house: &House) -> bool {
-    let status = house.node().status().await.expect("it answers");
-    status.peers.iter().any(|peer| peer.state == crosshome_node::views::LinkState::Online)
-}
+use crate::houses::{House, eventually, online, paired};
 
 /// Becomes the bridge of a house with one lamp that obeys and a lock that does not.
 async fn furnish(house: &House) {
@@ -204,7 +87,12 @@ async fn both_change_while_apart_and_agree_afterwards() {
     flat.node().pair_accept(Secret::new(shown.code), Some(villa.address())).await.expect("paired again");
     villa.sees("input_text.note", Some("eggs")).await;
     flat.sees("villa/input_text.note", Some("eggs")).await;
-    assert!(!villa.node().entity(named("input_text.note")).await.expect("known").conflict, "the latest wins");
+    eventually("both know of the conflict", async || conflicted(&villa).await && conflicted(&flat).await)
+        .await;
+}
+
+async fn conflicted(house: &House) -> bool {
+    house.node().conflict("input_text.note".into()).await.is_ok_and(|conflict| conflict.versions.len() == 2)
 }
 
 #[tokio::test]

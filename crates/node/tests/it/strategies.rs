@@ -17,6 +17,8 @@ use crosshome_node::{
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::houses::eventually;
+
 const NOTE: &str = "input_text.note";
 const LARGER: &str = "{{ [local.state | float, remote.state | float] | max }}";
 
@@ -158,15 +160,6 @@ fn note() -> EntityRef {
     NOTE.parse().expect("an entity id")
 }
 
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
 /// Pairs two homes; the flat may edit the villa's note, which says 1.
 async fn pair(villa: &House, flat: &House) {
     let shown = villa.node().pair_show().await.expect("a code");
@@ -235,14 +228,15 @@ async fn failing_template_lets_the_latest_win_and_everybody_says_so() {
 #[tokio::test]
 async fn function_of_the_program_decides() {
     let (mut villa, mut flat) = (House::new("villa", &[]), House::started("flat", &[]));
-    villa.start_with(Function::new(|_, local, remote, _| {
+    villa.start_with(Function::new(|_, local, remote, before| {
         let text = |side: &serde_json::Value| side["state"].as_str().map(str::to_owned).ok_or("no state");
-        Ok(json!({"state": text(local)? + "+" + &text(remote)?, "attributes": {"of": "both"}}))
+        let before = text(before.ok_or("no history")?)?;
+        Ok(json!({"state": text(local)? + "+" + &text(remote)? + "-" + &before, "attributes": {"of": "both"}}))
     }));
     pair(&villa, &flat).await;
     change_apart(&villa, &mut flat).await;
     for house in [&villa, &flat] {
-        house.sees("30+7").await;
+        house.sees("30+7-1").await;
         assert_eq!(house.shown().await.expect("known").1, json!({"of": "both"}), "{}", house.name);
     }
 }
@@ -254,7 +248,7 @@ async fn answer_of_a_function_is_dropped_when_the_conflict_is_over_meanwhile() {
     let (answers, answer) = mpsc::channel::<&str>();
     let (asked, answer) = (Mutex::new(asked), Mutex::new(answer));
     villa.start_with(Function::new(move |entity_id, local, remote, before| {
-        let question = format!("{entity_id} {} {} {}", local["state"], remote["state"], before.is_none());
+        let question = format!("{entity_id} {} {} {}", local["state"], remote["state"], before.is_some());
         asked.lock().map_err(|_| "poisoned")?.send(question).map_err(|_| "gone")?;
         let state = answer.lock().map_err(|_| "poisoned")?.recv().map_err(|_| "gone")?;
         Ok(json!({"state": state, "attributes": {"of": "nobody"}}))

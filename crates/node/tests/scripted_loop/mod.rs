@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crosshome_node::{
-    node::{EntityRef, Inbox, News, Node, NodeError, Request, Update, Watch},
+    node::{EntityRef, Inbox, News, Node, NodeError, Request, Resolution, Settle, Update, Watch},
     views::{
         CallView, Class, ConflictStatus, ConflictView, EntityCounts, EntityView, Finding, HistoryView,
         HomeSeen, HomeView, Invitation, JointView, KeyView, Level, LinkState, LocalPeer, PairedView,
@@ -79,16 +79,20 @@ pub(crate) fn conflict() -> ConflictView {
         attributes: raw("{}"),
         at: NOW,
         by: "person".into(),
+        deleted: false,
+        outcome: Some("awaits a choice".into()),
     };
     ConflictView {
-        id: "c1".into(),
+        id: "1".into(),
         status: ConflictStatus::Open,
         entity_id: "climate.hall".into(),
+        home: "villa".into(),
         detected_at: NOW,
         strategy: "user-choice".into(),
         token: "t1".into(),
-        before: None,
+        before: Some(VersionView { outcome: None, ..version("villa", "cool") }),
         versions: vec![version("villa", "heat"), version("holiday", "off")],
+        present: Some(VersionView { outcome: None, ..version("villa", "heat") }),
         fields: vec!["state".into()],
         outcome: None,
     }
@@ -143,7 +147,8 @@ impl Script {
             }
             Request::History { entity, reply } => _ = reply.send(self.entity(&entity).map(history)),
             Request::Conflicts { reply, .. } => _ = reply.send(Ok(vec![conflict()])),
-            Request::Conflict { id, reply } if id == "c1" => _ = reply.send(Ok(conflict())),
+            Request::Conflict { id, reply } if is_conflict(&id) => _ = reply.send(Ok(conflict())),
+            Request::Resolve { resolution, reply } => _ = reply.send(resolve(&resolution)),
             Request::Conflict { id, reply } => _ = reply.send(Err(not_found("conflict", id))),
             Request::Strategy { reply } => _ = reply.send(Ok(strategy("merge"))),
             Request::SetStrategy { strategy: wanted, reply } => {
@@ -244,9 +249,10 @@ impl Script {
 
     fn update(&mut self, wanted: &EntityRef, update: Update) -> Result<EntityView, NodeError> {
         match wanted.entity_id() {
-            "climate.hall" => {
-                Err(NodeError::ConflictOpen { entity_id: wanted.to_string(), conflict: "c1".into() })
-            }
+            "climate.hall" => Err(NodeError::ConflictOpen {
+                entity_id: wanted.to_string(),
+                conflict: "climate.hall".into(),
+            }),
             "lock.door" => {
                 let reason = "lock.door is shared for reading only".into();
                 Err(NodeError::NotAllowed { home: "holiday".into(), reason })
@@ -367,6 +373,32 @@ fn history(view: EntityView) -> HistoryView {
         outcome: "current".into(),
     };
     HistoryView { entity_id: view.entity_id, versions: vec![version] }
+}
+
+fn is_conflict(id: &str) -> bool {
+    ["1", "climate.hall"].contains(&id)
+}
+
+fn resolve(resolution: &Resolution) -> Result<ConflictView, NodeError> {
+    let Resolution { id, token, settle } = resolution;
+    if !is_conflict(id) {
+        return Err(not_found("conflict", id));
+    }
+    if *token != conflict().token {
+        let present = Box::new(serde_json::to_value(conflict()).expect("plain data"));
+        return Err(NodeError::Stale { entity_id: "climate.hall".into(), present });
+    }
+    let with = match settle {
+        Settle::Take(home) if home == "lock" => {
+            let reason = "climate.hall is not shared with edit".into();
+            return Err(NodeError::NotAllowed { home: "holiday".into(), reason });
+        }
+        Settle::Take(home) => format!("the version of {home}"),
+        Settle::Merge => "the versions merged".into(),
+        Settle::Value(value) => format!("the value {}", value.state.clone().unwrap_or_default()),
+    };
+    let outcome = Some(format!("settled by villa (person) with {with}"));
+    Ok(ConflictView { status: ConflictStatus::Settled, outcome, ..conflict() })
 }
 
 fn registered(entity_id: &str, shared: bool) -> RegistryEntity {

@@ -161,12 +161,12 @@ pub(crate) struct Discover {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("how").required(true).args(["code", "show", "invite", "accept"]))]
+#[command(group = ArgGroup::new("how").required(true).args(["code", "show", "invite", "accept", "cancel"]))]
 pub(crate) struct Pair {
     /// Code that the other home shows
     pub(crate) code: Option<String>,
     /// Address or name of the home that shows the code
-    #[arg(long, value_name = "ADDRESS|NAME", conflicts_with_all = ["show", "invite", "accept"])]
+    #[arg(long, value_name = "ADDRESS|NAME", conflicts_with_all = ["show", "invite", "accept", "cancel"])]
     pub(crate) with: Option<String>,
     /// Show a code and wait until it is typed on the other home
     #[arg(long)]
@@ -177,6 +177,9 @@ pub(crate) struct Pair {
     /// Pair by the link of another home
     #[arg(long, value_name = "LINK")]
     pub(crate) accept: Option<String>,
+    /// Make the code or link that is out there worthless
+    #[arg(long)]
+    pub(crate) cancel: bool,
 }
 
 #[derive(Debug, Args)]

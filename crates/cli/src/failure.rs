@@ -42,6 +42,9 @@ pub(crate) enum Failure {
     /// Nothing came in time.
     #[error("{0}")]
     TimedOut(String),
+    /// The code on show was of no use to anybody.
+    #[error("pairing ended: {0}")]
+    NobodyTyped(String),
     /// Risky entities were among those to share, and nobody said yes.
     #[error("nothing was shared, because these are risky: {}", .0.join(", "))]
     Risky(Vec<String>),

@@ -163,11 +163,12 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         ("entity set light.slow on", 7),
         ("pair 111-111-111", 5),
         ("pair 123-456-789", 2),
+        ("pair --cancel", 0),
         ("unpair moon", 1),
         ("peers show moon", 1),
         ("share light.hall --with moon", 1),
         ("doctor", 8),
-        ("backup /tmp/x", 1),
+        ("backup /nowhere/x", 2),
         ("nonsense", 2),
     ] {
         let ran = run(&home, line).await;

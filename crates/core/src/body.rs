@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use minicbor::{Decoder, Encoder, data::Type, decode};
+use minicbor::{Decoder, Encoder, decode};
 
 use crate::{
     HomeId,
@@ -58,10 +58,9 @@ impl Body {
         if bytes.len() > MAX_ENTITY {
             return Err(BodyError::TooLong(bytes.len()));
         }
-        let mut decoder = Decoder::new(bytes);
-        let (mut last, mut count) = (None, 0);
-        while decoder.position() < bytes.len() {
-            let group = Group::decode(&mut decoder, version)?;
+        let (mut rest, mut last, mut count) = (bytes, None, 0);
+        while !rest.is_empty() {
+            let group = Group::decode(&mut rest, version)?;
             count += check(&group)?;
             if count > MAX_FIELDS || last.is_some_and(|last| last >= group.key) {
                 return Err(BodyError::Order);
@@ -71,12 +70,18 @@ impl Body {
         Ok(Self(bytes.into()))
     }
 
+    /// Returns the body over bytes that were those of a body before.
+    pub(crate) fn trusted(bytes: &[u8], version: Dot) -> Self {
+        debug_assert!(Self::parse(bytes, version).is_ok());
+        Self(bytes.into())
+    }
+
     /// Returns the groups, sorted by key; `version` is the dot of the version that this body belongs to.
-    pub fn groups(&self, version: Dot) -> impl Iterator<Item = Group<'_>> {
-        let mut decoder = Decoder::new(&self.0);
+    pub fn groups(&self, version: Dot) -> impl Iterator<Item = Group<'_>> + Clone {
+        let mut rest = &*self.0;
         std::iter::from_fn(move || {
-            (decoder.position() < self.0.len())
-                .then(|| Group::decode(&mut decoder, version).expect("a body is checked when it is made"))
+            (!rest.is_empty())
+                .then(|| Group::decode(&mut rest, version).expect("a body is checked when it is made"))
         })
     }
 
@@ -104,12 +109,12 @@ impl<'a> Group<'a> {
 
     /// Returns the names of the fields, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let mut decoder = Decoder::new(self.fields);
-        let alone = (!matches!(decoder.datatype(), Ok(Type::Map))).then(|| own_field(self.key()));
-        let count = if alone.is_none() { decoder.map().ok().flatten().unwrap_or(0) } else { 0 };
-        let named = (0..count).map(move |_| {
-            let name = decoder.str().expect("a body is checked when it is made");
-            text(&mut decoder).expect("a body is checked when it is made");
+        let mut rest = self.fields;
+        let count = map_length(&mut rest);
+        let alone = count.is_none().then(|| own_field(self.key()));
+        let named = (0..count.unwrap_or(0)).map(move |_| {
+            let name = read_text(&mut rest).and_then(utf8).expect("a body is checked when it is made");
+            read_text(&mut rest).expect("a body is checked when it is made");
             name
         });
         alone.into_iter().chain(named)
@@ -117,21 +122,35 @@ impl<'a> Group<'a> {
 
     /// Tells whether both groups hold the same values.
     pub fn same_values(&self, other: &Group<'_>) -> bool {
-        self.fields == other.fields || self.fields().eq(other.fields())
+        self.has_values(other.fields)
     }
 
-    fn decode(decoder: &mut Decoder<'a>, version: Dot) -> Result<Self, decode::Error> {
-        let (input, start) = (decoder.input(), decoder.position() + 1);
-        decoder.set_position(start);
-        let key = text(decoder)?;
-        let fields = decoder.position();
-        skip_fields(decoder)?;
-        let (fields, whole) = (&input[fields..decoder.position()], &input[start..decoder.position()]);
-        let dot = match input[start - 1] {
-            PARTS => version,
-            PARTS_AND_DOT => decode_dot(decoder, version)?,
+    /// Tells whether the values are those that these fields of the same group hold.
+    fn has_values(&self, other: &[u8]) -> bool {
+        let decoded =
+            || fields(self.key(), other).map(|field| field.expect("a body is checked when it is made"));
+        self.fields == other || self.fields().eq(decoded())
+    }
+
+    /// Reads the next group, of which nothing but the form is checked.
+    fn decode(rest: &mut &'a [u8], version: Dot) -> Result<Self, decode::Error> {
+        let own = match rest.split_off_first() {
+            Some(&PARTS) => true,
+            Some(&PARTS_AND_DOT) => false,
             _ => return Err(decode::Error::message("a group has two or three parts")),
         };
+        let whole = *rest;
+        let key = read_text(rest)?;
+        let fields = *rest;
+        let texts = map_length(rest).map_or(1, |count| 2 * count);
+        if texts > 2 * MAX_FIELDS {
+            return Err(decode::Error::message("a group has too many fields"));
+        }
+        for _ in 0..texts {
+            read_text(rest)?;
+        }
+        let (fields, whole) = (&fields[..fields.len() - rest.len()], &whole[..whole.len() - rest.len()]);
+        let dot = if own { version } else { read_dot(rest, version)? };
         Ok(Self { key, dot, fields, whole })
     }
 }
@@ -145,12 +164,11 @@ pub struct BodyBuilder {
 impl BodyBuilder {
     /// Returns an empty body of the version named `dot`, with room for so many bytes.
     pub fn new(dot: Dot, capacity: usize) -> Self {
-        Self::in_place(dot, Vec::with_capacity(capacity))
+        Self::behind(dot, Vec::with_capacity(capacity))
     }
 
-    /// Returns an empty body of the version named `dot` in the place of bytes no longer needed.
-    pub(crate) fn in_place(dot: Dot, mut out: Vec<u8>) -> Self {
-        out.clear();
+    /// Returns an empty body of the version named `dot` that is put behind other bytes.
+    pub(crate) fn behind(dot: Dot, out: Vec<u8>) -> Self {
         Self { dot, out: Encoder::new(out) }
     }
 
@@ -171,10 +189,10 @@ impl BodyBuilder {
         let (key, head) = (fields.first().map_or("", |field| field.group), self.out.writer().len());
         self.out.writer_mut().push(PARTS);
         certain(self.out.str(key));
+        let start = self.out.writer().len();
         self.encode_fields(key, fields);
-        let written = &self.out.writer()[head..];
-        let next = Group::decode(&mut Decoder::new(written), self.dot).expect("it has just been written");
-        let Some(known) = known.filter(|known| known.same_values(&next)) else { return false };
+        let written = &self.out.writer()[start..];
+        let Some(known) = known.filter(|known| known.has_values(written)) else { return false };
         if known.dot != self.dot {
             self.out.writer_mut()[head] = PARTS_AND_DOT;
             encode_dot(&mut self.out, known.dot, self.dot);
@@ -200,7 +218,7 @@ impl BodyBuilder {
         Body(self.into_bytes().into())
     }
 
-    /// Returns the bytes of the body.
+    /// Returns the bytes of the body, behind those that were there.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out.into_writer()
     }
@@ -213,30 +231,20 @@ fn own_field(key: &str) -> &str {
 
 fn fields<'a>(
     key: &'a str,
-    bytes: &'a [u8],
+    mut rest: &'a [u8],
 ) -> impl Iterator<Item = Result<(&'a str, &'a str), decode::Error>> + use<'a> {
-    let mut decoder = Decoder::new(bytes);
-    let single = matches!(decoder.datatype(), Ok(Type::String));
-    let mut left = if single { 1 } else { decoder.map().ok().flatten().unwrap_or(0) };
+    let named = map_length(&mut rest);
+    let mut left = named.unwrap_or(1);
     std::iter::from_fn(move || {
         left = left.checked_sub(1)?;
-        Some(if single {
-            decoder.str().map(|value| (own_field(key), value))
-        } else {
-            decoder.str().and_then(|name| Ok((name, decoder.str()?)))
-        })
+        let name = if named.is_some() { read_text(&mut rest).and_then(utf8) } else { Ok(own_field(key)) };
+        Some(name.and_then(|name| Ok((name, read_text(&mut rest).and_then(utf8)?))))
     })
 }
 
 /// Checks key, names, order and values of one group from outside and counts its fields.
 fn check(group: &Group<'_>) -> Result<usize, BodyError> {
-    let key = std::str::from_utf8(group.key).map_err(decode::Error::custom)?;
-    let mut decoder = Decoder::new(group.fields);
-    match decoder.datatype()? {
-        Type::String => {}
-        Type::Map if decoder.map()?.is_some_and(|n| n as usize <= MAX_FIELDS) => {}
-        _ => return Err(BodyError::Order),
-    }
+    let key = utf8(group.key)?;
     let (mut last, mut count) = (None, 0);
     for field in fields(key, group.fields) {
         let (name, value) = field?;
@@ -252,31 +260,40 @@ fn check(group: &Group<'_>) -> Result<usize, BodyError> {
     Ok(count)
 }
 
-/// Passes over the fields of a group: a text, or a map of texts.
-fn skip_fields(decoder: &mut Decoder<'_>) -> Result<(), decode::Error> {
-    let texts = match decoder.input().get(decoder.position()) {
-        Some(0xa0..=0xbf) => decoder.map()?.unwrap_or(0).saturating_mul(2),
-        _ => 1,
+/// Reads how many fields a map has, if the fields of a group are one.
+fn map_length(rest: &mut &[u8]) -> Option<usize> {
+    let (length, head) = match **rest {
+        [short @ 0xa0..0xb8, ..] => (usize::from(short - 0xa0), 1),
+        [0xb8, length, ..] => (usize::from(length), 2),
+        [0xb9, a, b, ..] => (usize::from(u16::from_be_bytes([a, b])), 3),
+        _ => return None,
     };
-    if texts > 2 * MAX_FIELDS as u64 {
-        return Err(decode::Error::message("a group has too many fields"));
-    }
-    (0..texts).try_for_each(|_| text(decoder).map(drop))
+    *rest = &rest[head..];
+    Some(length)
 }
 
-/// Passes over a text and returns its bytes; whether they are UTF-8 is asked once, when a body is checked.
-fn text<'a>(decoder: &mut Decoder<'a>) -> Result<&'a [u8], decode::Error> {
-    let rest = &decoder.input()[decoder.position().min(decoder.input().len())..];
-    let (head, len) = match *rest {
-        [short @ 0x60..0x78, ..] => (1, usize::from(short - 0x60)),
-        [0x78, len, ..] => (2, usize::from(len)),
-        [0x79, a, b, ..] => (3, usize::from(u16::from_be_bytes([a, b]))),
-        [0x7a, a, b, c, d, ..] => (5, u32::from_be_bytes([a, b, c, d]) as usize),
+/// Reads a text as bytes; whether they are UTF-8 is asked once, when a body is checked.
+fn read_text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], decode::Error> {
+    let (length, head) = match **rest {
+        [short @ 0x60..0x78, ..] => (usize::from(short - 0x60), 1),
+        [0x78, length, ..] => (usize::from(length), 2),
+        [0x79, a, b, ..] => (usize::from(u16::from_be_bytes([a, b])), 3),
+        [0x7a, a, b, c, d, ..] => (u32::from_be_bytes([a, b, c, d]) as usize, 5),
         _ => return Err(decode::Error::message("a field is a text")),
     };
-    let text = rest[head..].get(..len).ok_or_else(decode::Error::end_of_input)?;
-    decoder.set_position(decoder.position() + head + len);
-    Ok(text)
+    *rest = &rest[head..];
+    rest.split_off(..length).ok_or_else(decode::Error::end_of_input)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, decode::Error> {
+    std::str::from_utf8(bytes).map_err(|_| decode::Error::message("a text is not UTF-8"))
+}
+
+fn read_dot(rest: &mut &[u8], version: Dot) -> Result<Dot, decode::Error> {
+    let mut decoder = Decoder::new(rest);
+    let dot = decode_dot(&mut decoder, version)?;
+    *rest = &rest[decoder.position()..];
+    Ok(dot)
 }
 
 fn encode_dot(out: &mut Encoder<Vec<u8>>, dot: Dot, version: Dot) {

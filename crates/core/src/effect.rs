@@ -18,8 +18,8 @@ pub enum Effect {
     Conflict(Box<Conflict>),
     /// Stores the joint space's policy and tells the other members.
     JointPolicy,
-    /// Tells observers that an entity is no longer known.
-    Removed(EntityKey),
+    /// Tells observers that the entity of this name and birth is no longer known.
+    Removed(EntityKey, u64),
     /// Gives a peer's command to the house.
     Perform {
         /// Who sent it.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is shared until a grant says so. A rule for one entity beats a rule
 //! for many, one for a certain peer beats one for all, and among equals the later
-//! holds. A rule without right takes an entity out of a wider one. Each rule
+//! holds, or the one that was set after the other at the same place. A rule without right takes an entity out of a wider one. Each rule
 //! carries the place in the change log where it was made, so that what it newly
 //! admits is sent, and only that.
 //!

@@ -13,7 +13,7 @@
 //! assert!(villa.find(&hall).is_some());
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
@@ -31,6 +31,7 @@ use crate::{
     table::{Class, Entity, Number, Table},
     update::{Update, UpdateError},
     version::{Cause, Version},
+    view::Shown,
 };
 
 mod merge;
@@ -82,8 +83,8 @@ pub struct Replica {
     ruled: u64,
     /// How many incarnations this start has seen.
     births: u32,
-    /// The peers that have followed this home to where it stands, since it started.
-    proven: BTreeSet<HomeId>,
+    /// The peers that have followed this home since it started, each with the place that it has made durable.
+    proven: BTreeMap<HomeId, u64>,
 }
 
 impl Replica {
@@ -109,13 +110,13 @@ impl Replica {
             gone: BTreeMap::new(),
             ruled: head,
             births: 0,
-            proven: BTreeSet::new(),
+            proven: BTreeMap::new(),
         }
     }
 
-    /// Puts back a stored entity; they come in the order of their places in the log.
-    pub fn put_back(&mut self, entity: Entity) {
-        self.table.restore(entity);
+    /// Puts back stored entities.
+    pub fn put_back(&mut self, entities: impl IntoIterator<Item = Entity>) {
+        self.table.restore(entities);
     }
 
     /// Puts back a stored withdrawal that a peer has not acknowledged yet.
@@ -141,10 +142,10 @@ impl Replica {
         let number = self.writable(key)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
         let entity = number.and_then(|number| self.table.get(number));
-        let base = said_anew(self.base(entity, cause)?, dot);
+        let base = self.base(entity, cause, dot)?;
         let known =
             entity.is_some_and(|entity| entity.siblings.latest().is_some_and(|latest| !latest.deleted));
-        let body = match update.apply(key.id.domain(), &base, dot)? {
+        let body = match update.apply(key.id.domain(), said_anew(base.groups(), dot), dot)? {
             Some(body) => body,
             None if known => return Ok(Vec::new()),
             None => Body::default(), // it is there now, even if nothing is said of it yet
@@ -160,8 +161,8 @@ impl Replica {
     /// Refuses an entity that nobody has or this home may not write.
     pub fn delete(&mut self, key: &EntityKey, cause: Cause, now_ms: u64) -> Result<Vec<Effect>, WriteError> {
         let number = self.writable(key)?.ok_or(WriteError::NotFound)?;
-        self.base(self.table.get(number), cause)?;
         let dot = Dot { actor: self.writer(key.space), ..self.stamp(now_ms) };
+        self.base(self.table.get(number), cause, dot)?;
         let mut effects = self.write(number, None, dot, cause, now_ms);
         // no report of a device brings a deletion back after a crash
         effects[0] = Effect::Commit(Durability::Now);
@@ -172,11 +173,12 @@ impl Replica {
     pub fn forget(&mut self, peer: HomeId) -> Vec<Effect> {
         self.grants.forget(peer);
         self.gone.remove(&peer);
+        self.proven.remove(&peer);
         self.cursors.remove(&peer);
         let numbers: Vec<_> = self.table.in_space(Space::Home(peer)).map(|(number, _)| number).collect();
         let removed = numbers.into_iter().filter_map(|number| self.table.remove(number));
         let mut effects = vec![Effect::Commit(Durability::Now)];
-        effects.extend(removed.map(|entity| Effect::Removed(entity.key)));
+        effects.extend(removed.map(|entity| Effect::Removed(entity.key, entity.birth)));
         effects
     }
 
@@ -186,7 +188,7 @@ impl Replica {
         let mut effects = vec![Effect::Commit(Durability::Now)];
         for number in numbers {
             let Some(entity) = self.table.remove(number) else { continue };
-            effects.push(Effect::Removed(entity.key.clone()));
+            effects.push(Effect::Removed(entity.key.clone(), entity.birth));
             let key = EntityKey { space: Space::Home(new), ..entity.key.clone() };
             let number = self.table.insert(Entity { key, ..entity });
             self.table.touch(number);
@@ -199,19 +201,26 @@ impl Replica {
         if let Some(cursor) = self.cursors.remove(&old) {
             self.cursors.insert(new, cursor);
         }
+        if let Some(seq) = self.proven.remove(&old) {
+            self.proven.insert(new, seq);
+        }
         if self.me.home == old {
             self.me = Actor::first(new);
+            effects.extend(self.carry_edits_over(old));
         }
         effects
     }
 
     /// Takes note that a peer has followed this home's log to a place that it really has.
-    pub fn prove(&mut self, peer: HomeId) {
-        self.proven.insert(peer);
+    pub fn prove(&mut self, peer: HomeId, seq: u64) {
+        self.proven.insert(peer, seq);
     }
 
-    /// Drops withdrawals that a peer has acknowledged up to a place in the log.
+    /// Takes note of what a peer has acknowledged, and drops withdrawals up to there.
     pub fn acknowledge(&mut self, peer: HomeId, seq: u64) {
+        if let Some(place) = self.proven.get_mut(&peer) {
+            *place = seq.min(self.table.head()).max(*place);
+        }
         if let Some(gone) = self.gone.get_mut(&peer) {
             gone.retain(|_, at| *at > seq);
         }
@@ -321,20 +330,22 @@ impl Replica {
         effects
     }
 
-    /// Returns the groups that an update of this home starts from.
+    /// Returns what an update of this home starts from.
     ///
     /// While people have to choose, nobody writes by the way. The house reports on from its own version.
-    fn base<'a>(&self, entity: Option<&'a Entity>, cause: Cause) -> Result<Vec<Group<'a>>, WriteError> {
-        let Some(entity) = entity else { return Ok(Vec::new()) };
+    fn base<'a>(&self, entity: Option<&'a Entity>, cause: Cause, dot: Dot) -> Result<Shown<'a>, WriteError> {
+        let Some(entity) = entity else { return Ok(Shown::nothing(dot)) };
+        let shown = || entity.shown().unwrap_or_else(|| Shown::nothing(dot));
         if !entity.is_open() {
-            return Ok(entity.shown());
+            return Ok(shown());
         }
-        let mine = entity.siblings.iter().filter(|version| version.dot.actor.home == self.me.home);
-        match mine.max_by_key(|version| version.rank()) {
-            Some(own) if cause == Cause::Device => Ok(own.groups().collect()),
-            None if cause == Cause::Device => Ok(entity.shown()),
-            _ if entity.strategy == Strategy::UserChoice => Err(WriteError::ConflictOpen),
-            _ => Ok(entity.shown()),
+        if cause == Cause::Device {
+            let mine = entity.siblings.iter().filter(|version| version.dot.actor.home == self.me.home);
+            return Ok(mine.max_by_key(|version| version.rank()).map_or_else(shown, Shown::version));
+        }
+        match entity.strategy {
+            Strategy::UserChoice => Err(WriteError::ConflictOpen),
+            _ => Ok(shown()),
         }
     }
 
@@ -352,7 +363,7 @@ impl Replica {
     fn writer(&self, space: Space) -> Actor {
         let proven = match space {
             Space::Joint => !self.proven.is_empty(),
-            Space::Home(home) => home == self.me.home || self.proven.contains(&home),
+            Space::Home(home) => home == self.me.home || self.proven.contains_key(&home),
         };
         if proven || self.stored == Hlc::default() { self.me } else { self.stranger() }
     }
@@ -387,9 +398,11 @@ fn horizon(dot: Dot) -> Hlc {
 }
 
 /// Gives groups with stamps from the future the dot of the version that says them anew: others would refuse them.
-fn said_anew(mut groups: Vec<Group<'_>>, dot: Dot) -> Vec<Group<'_>> {
-    groups.iter_mut().filter(|group| group.dot.hlc > horizon(dot)).for_each(|group| group.dot = dot);
-    groups
+fn said_anew<'a>(
+    groups: impl Iterator<Item = Group<'a>> + Clone,
+    dot: Dot,
+) -> impl Iterator<Item = Group<'a>> + Clone {
+    groups.map(move |group| if group.dot.hlc > horizon(dot) { group.moved_to(dot) } else { group })
 }
 
 fn durability(class: Class) -> Durability {

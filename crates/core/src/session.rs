@@ -26,8 +26,9 @@ use crate::{
     epoch::{Cursor, Resume},
     hlc::Hlc,
     intent::{Intent, Outcome},
+    policy::JointPolicy,
     replica::Replica,
-    wire::{Ack, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
+    wire::{Ack, Bodies, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
 };
 
 #[cfg(test)]
@@ -54,6 +55,27 @@ pub struct Session {
     skew_ms: Option<i64>,
     /// Which policy of the joint space the peer knows from this session.
     policy: Option<Dot>,
+    /// A policy from the future, to be taken once its time has come.
+    early: Option<JointPolicy>,
+}
+
+/// One round of offers, in which nothing changes: what is put together for one peer is there for the next.
+#[derive(Debug)]
+pub struct Round<'a> {
+    replica: &'a Replica,
+    bodies: Bodies,
+}
+
+impl<'a> Round<'a> {
+    /// Begins a round for one peer.
+    pub fn alone(replica: &'a Replica) -> Self {
+        Self { replica, bodies: Bodies::new(replica.options().seed, false) }
+    }
+
+    /// Begins a round for several peers.
+    pub fn shared(replica: &'a Replica) -> Self {
+        Self { replica, bodies: Bodies::new(replica.options().seed, true) }
+    }
 }
 
 /// What the peer said of itself.
@@ -102,6 +124,7 @@ impl Session {
             incoming: Incoming::new(replica.options().seed),
             skew_ms: None,
             policy: None,
+            early: None,
         }
     }
 
@@ -113,6 +136,12 @@ impl Session {
 
     /// Returns the next frame to send, or nothing while there is nothing to say.
     pub fn offer(&mut self, replica: &Replica) -> Option<Vec<u8>> {
+        self.offer_in(&mut Round::alone(replica))
+    }
+
+    /// Returns the next frame to send, as one of several peers that hear the same.
+    pub fn offer_in(&mut self, round: &mut Round<'_>) -> Option<Vec<u8>> {
+        let replica = round.replica;
         // rules first: no offer may pass the place of a withdrawal that was not said
         self.regrant(replica);
         self.say_policy(replica);
@@ -120,7 +149,7 @@ impl Session {
             return Some(message.encode());
         }
         self.greeted.as_ref()?;
-        self.outgoing.offer(replica, self.peer, self.joint)
+        self.outgoing.offer(round, self.peer, self.joint)
     }
 
     /// Takes in a frame from the peer.
@@ -265,6 +294,17 @@ impl Session {
         }
     }
 
+    /// Takes the joint space's policy from the peer, or keeps it until its time has come.
+    fn take_policy(&mut self, replica: &mut Replica, policy: JointPolicy, now_ms: u64) -> Vec<Effect> {
+        match replica.adopt_joint_policy(&policy, now_ms) {
+            Ok(effects) => effects,
+            Err(_) => {
+                self.early = Some(policy);
+                vec![Effect::Report { peer: self.peer, incident: Incident::ClockSkew }]
+            }
+        }
+    }
+
     /// Asks for entities of the peer's space in full, a bounded number at a time.
     fn ask_for(&mut self, ids: Vec<String>, after: Option<u64>) {
         self.incoming.ask(&ids);
@@ -290,8 +330,8 @@ impl Session {
         self.skew_ms = Some(hello.clock.ms() as i64 - now_ms as i64);
         let mut effects = replica.compare_clocks(hello.clock, now_ms);
         let mut resume = replica.epochs.resume(&hello.cursor, replica.table().head());
-        if let Resume::From(_) = resume {
-            replica.prove(self.peer);
+        if let Resume::From(seq) = resume {
+            replica.prove(self.peer, seq);
         } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
             if replica.may_repeat_dots(hello.cursor.latest) {
@@ -330,6 +370,10 @@ impl Session {
                     self.ask_for(incoming::held_after(replica, peer, 0), Some(0));
                     effects.push(Effect::Report { peer, incident: Incident::Diverged });
                 }
+                if let Some(early) = self.early.take() {
+                    effects.extend(self.take_policy(replica, early, now_ms));
+                    incoming::order(&mut effects);
+                }
                 return Ok(effects);
             }
             Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
@@ -352,10 +396,7 @@ impl Session {
             }
             Message::Policy(policy) if self.joint => {
                 self.policy = Some(policy.dot);
-                match replica.adopt_joint_policy(policy, now_ms) {
-                    Ok(effects) => return Ok(effects),
-                    Err(_) => return Ok(vec![Effect::Report { peer, incident: Incident::ClockSkew }]),
-                }
+                return Ok(self.take_policy(replica, policy, now_ms));
             }
             Message::Policy(_) => return Ok(vec![Effect::Report { peer, incident: Incident::Forbidden }]),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),

@@ -29,6 +29,7 @@ mod faults;
 mod home;
 mod network;
 mod plan;
+mod settling;
 
 use checks::{Checked, Ledger};
 pub use dice::Dice;
@@ -110,6 +111,10 @@ impl World {
             self.time += 1 + self.dice.below(300) as u64;
             if !self.plan.skipped.contains(&step) {
                 self.act()?;
+                self.dice = Dice::new(self.plan.seed.rotate_left(30) ^ step as u64);
+                if self.plan.faults.contains(&Fault::Settling) && self.dice.chance(30) {
+                    self.settle_something()?;
+                }
             }
             self.dice = Dice::new(self.plan.seed.rotate_left(40) ^ step as u64);
             self.turn()?;
@@ -121,6 +126,7 @@ impl World {
     /// Lets the network do what it does between two happenings.
     fn turn(&mut self) -> Checked {
         self.come_up()?;
+        self.decide()?;
         self.pump()?;
         self.deliver()?;
         for at in 0..self.homes.len() {
@@ -159,6 +165,7 @@ impl World {
             self.time += 5;
             let before = self.report.frames;
             self.come_up()?;
+            self.decide()?;
             self.pump()?;
             let empty = |link: &Link| link.up && link.wires.iter().all(|wire| wire.frames.is_empty());
             if self.report.frames == before && self.links.values().all(empty) {
@@ -305,25 +312,20 @@ impl World {
         let refused = effects.iter().any(|effect| {
             matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
         });
-        let renamed = effects.iter().any(|effect| {
-            matches!(effect, Effect::Restamped | Effect::Report { incident: Incident::Fork, .. })
-        });
         for effect in effects {
             match effect {
                 Effect::Changed(number) => {
                     let Some(running) = &self.homes[at].running else { continue };
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
-                    if renamed {
-                        self.ledger.restamped(at, entity);
-                    }
+                    self.ledger.said_again(at, running.replica.actor().home, entity);
                     let may_lose = self.may_lose(from, &key, refused);
                     self.note(|_| {
                         format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())
                     });
                     self.ledger.holds(at, &key, &siblings, may_lose)?;
                 }
-                Effect::Removed(key) => {
+                Effect::Removed(key, _) => {
                     self.note(|_| format!("{at} forgets {key:?}"));
                     self.ledger.forgot(at, key);
                     self.homes[at].running.iter_mut().for_each(|running| running.removed.push(key.clone()));

@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     EntityId, EntityKey, Space,
-    body::Group,
     conflict::Conflict,
     dot::VersionVector,
     grant::Right,
     policy::Strategy,
     seed::Seed,
     siblings::Siblings,
-    view::{self, View},
+    view::{self, Shown, View},
 };
 
 /// A short name of an entity inside one home, for its lifetime.
@@ -42,8 +41,8 @@ pub struct Entity {
     pub siblings: Siblings,
     /// Its place in this home's change log.
     pub seq: u64,
-    /// Tells it from an earlier entity that had the same number.
-    pub generation: u32,
+    /// The how-manieth entity of this home it is; no other ever has the same one.
+    pub birth: u64,
     /// For an entity of another home: that home's place in its own log when it sent this.
     pub sent_at: u64,
     /// For an entity of another home: what it lets this home do.
@@ -60,7 +59,7 @@ impl Entity {
             class,
             siblings: Siblings::default(),
             seq: 0,
-            generation: 0,
+            birth: 0,
             sent_at: 0,
             right: None,
             strategy: Strategy::default(),
@@ -72,9 +71,9 @@ impl Entity {
         View::of(&self.siblings, self.strategy).filter(|view| !view.deleted)
     }
 
-    /// Returns the shown groups.
-    pub fn shown(&self) -> Vec<Group<'_>> {
-        view::shown(&self.siblings, self.strategy)
+    /// Returns what is shown of it without building a view, deletions included.
+    pub fn shown(&self) -> Option<Shown<'_>> {
+        Shown::of(&self.siblings, self.strategy)
     }
 
     /// Tells whether a decision is awaited between its versions.
@@ -106,7 +105,8 @@ pub struct Table {
     names: BTreeMap<Space, HashMap<EntityId, Number, Seed>>,
     log: Vec<(u64, Number)>,
     head: u64,
-    generation: u32,
+    /// The latest birth.
+    births: u64,
     /// Rises whenever an entity may have changed.
     changes: u64,
     seed: Seed,
@@ -116,23 +116,39 @@ impl Table {
     /// Returns an empty table whose log goes on after `head`; `seed` guards against chosen names.
     pub fn new(seed: Seed, head: u64) -> Self {
         let (entities, free, log) = Default::default();
-        Self { entities, free, names: BTreeMap::new(), log, head, generation: 0, changes: 0, seed }
+        Self { entities, free, names: BTreeMap::new(), log, head, births: 0, changes: 0, seed }
     }
 
-    /// Puts back an entity with its place in the log; entities come in the order of their places.
-    pub fn restore(&mut self, entity: Entity) -> Number {
-        let seq = entity.seq;
-        let number = self.insert(entity);
-        self.log.push((seq, number));
-        self.head = self.head.max(seq);
-        number
+    /// Puts back entities with their births and their places in the log.
+    pub fn restore(&mut self, entities: impl IntoIterator<Item = Entity>) {
+        let first = self.entities.len();
+        self.entities.extend(entities.into_iter().map(Some));
+        let mut spaces = BTreeMap::<Space, usize>::new();
+        for entity in self.entities[first..].iter().flatten() {
+            *spaces.entry(entity.key.space).or_default() += 1;
+        }
+        for (space, count) in spaces {
+            // room made at once: a table that grows hashes its names again and again
+            let names = self.names.entry(space).or_insert_with(|| HashMap::with_hasher(self.seed));
+            names.reserve(count);
+        }
+        for (number, entity) in (0..).zip(&self.entities).skip(first) {
+            let Some(entity) = entity else { continue };
+            self.names.entry(entity.key.space).and_modify(|names| {
+                names.insert(entity.key.id.clone(), number);
+            });
+            self.log.push((entity.seq, number));
+            (self.births, self.head) = (self.births.max(entity.birth), self.head.max(entity.seq));
+        }
+        self.log.sort_unstable();
+        self.changes += 1;
     }
 
     /// Adds an entity that has not changed yet.
     pub fn insert(&mut self, mut entity: Entity) -> Number {
-        self.generation = self.generation.wrapping_add(1);
+        self.births += 1;
         self.changes += 1;
-        entity.generation = self.generation;
+        entity.birth = self.births;
         let number = self.free.pop().unwrap_or(self.entities.len() as Number);
         let names = self.names.entry(entity.key.space).or_insert_with(|| HashMap::with_hasher(self.seed));
         names.insert(entity.key.id.clone(), number);
@@ -218,6 +234,11 @@ impl Table {
         self.head
     }
 
+    /// Returns the latest birth: how many entities there have ever been.
+    pub fn births(&self) -> u64 {
+        self.births
+    }
+
     /// Returns how many entities a space has.
     pub fn len(&self, space: Space) -> usize {
         self.names.get(&space).map_or(0, HashMap::len)
@@ -272,6 +293,18 @@ mod tests {
         (0..100_000).for_each(|n| table.touch(n % 2));
         assert!(table.log.len() <= 2 * 2 + 1024 + 1);
         assert_eq!(names(&table, 0), ["a.a", "b.b"]);
+    }
+
+    #[test]
+    fn restored_entities_stand_in_the_log_by_their_places_and_no_birth_is_given_again() {
+        let mut again = Table::new(Seed::new([7; 16]), 0);
+        let mut before = table(&["a.a", "b.b", "c.c"]);
+        before.touch(0);
+        again.restore(before.iter().map(|(_, entity)| entity.clone()));
+        assert_eq!(names(&again, 0), ["b.b", "c.c", "a.a"]);
+        let key = EntityKey { space: HERE, id: "d.d".parse().unwrap() };
+        let number = again.insert(Entity::new(key, Class::Device));
+        assert_eq!((again.get(number).unwrap().birth, again.head()), (4, 4));
     }
 
     #[test]

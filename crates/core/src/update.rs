@@ -66,45 +66,47 @@ impl Update {
     /// # Errors
     ///
     /// Refuses a result that is larger than an entity may be.
-    pub fn apply(&self, domain: &str, base: &[Group<'_>], dot: Dot) -> Result<Option<Body>, UpdateError> {
-        let (members, kept) = self.split(domain, base);
+    pub fn apply<'a, B>(&'a self, domain: &str, base: B, dot: Dot) -> Result<Option<Body>, UpdateError>
+    where
+        B: IntoIterator<Item = Group<'a>, IntoIter: Clone>,
+    {
+        let base = base.into_iter();
+        let members = self.members(domain, base.clone());
         if members.len() > MAX_FIELDS {
             return Err(UpdateError::TooMany(members.len()));
         }
-        let (mut kept, mut known) = (kept.into_iter().peekable(), base.iter().copied().peekable());
-        let (mut out, mut count, mut same) = (BodyBuilder::new(dot, 512), 0, true);
-        for fields in members.chunk_by(|a, b| a.group == b.group) {
-            let key = fields[0].group;
-            while let Some(earlier) = kept.next_if(|kept| kept.key < key.as_bytes()) {
-                out.push(earlier);
-                count += 1;
+        let mut anew = members.chunk_by(|a, b| a.group == b.group).peekable();
+        let (mut out, mut same) = (BodyBuilder::new(dot, 512), true);
+        for known in base {
+            while let Some(fields) = anew.next_if(|fields| fields[0].group.as_bytes() < known.key) {
+                same &= out.push_fields(fields, None);
             }
-            while known.next_if(|known| known.key < key.as_bytes()).is_some() {}
-            let earlier = known.next_if(|known| known.key == key.as_bytes());
-            same &= out.push_fields(fields, earlier);
-            count += 1;
+            if let Some(fields) = anew.next_if(|fields| fields[0].group.as_bytes() == known.key) {
+                same &= out.push_fields(fields, Some(known));
+            } else if self.keeps_all(&known) {
+                out.push(known);
+            } else {
+                same = false;
+            }
         }
-        for later in kept {
-            out.push(later);
-            count += 1;
-        }
+        anew.for_each(|fields| same &= out.push_fields(fields, None));
         let body = out.finish();
         if body.as_bytes().len() > MAX_ENTITY {
             return Err(UpdateError::TooLong(body.as_bytes().len()));
         }
-        Ok((!same || count != base.len()).then_some(body))
+        Ok((!same).then_some(body))
     }
 
-    /// Returns the fields of the groups to make anew, sorted, and the groups that stay as they are.
-    fn split<'a>(&'a self, domain: &str, base: &[Group<'a>]) -> (Vec<Member<'a>>, Vec<Group<'a>>) {
+    /// Returns the fields of all groups that are to be made anew, sorted.
+    fn members<'a>(&'a self, domain: &str, base: impl Iterator<Item = Group<'a>>) -> Vec<Member<'a>> {
         let mut members = self.named(domain);
-        let mut kept = if self.names_all() { Vec::new() } else { base.to_vec() };
+        let mut kept: Vec<_> = if self.names_all() { Vec::new() } else { base.collect() };
         let mut landed = usize::MAX;
         // fields of a group from another home's table may land in further groups: once more until none does
         while landed != members.len() {
             landed = members.len();
             kept.retain(|group| {
-                let stays = group.names().all(|name| self.keeps(name))
+                let stays = self.keeps_all(group)
                     && !members.iter().any(|member| member.group.as_bytes() == group.key);
                 if !stays {
                     let rest = group.fields().filter(|(name, _)| self.keeps(name));
@@ -120,7 +122,7 @@ impl Update {
         members.sort_unstable();
         // a peer's version may name a field in two groups, which this home's table brings together
         members.dedup_by(|again, first| (again.group, again.name) == (first.group, first.name));
-        (members, kept)
+        members
     }
 
     /// Returns every field that the update names a value for.
@@ -129,9 +131,6 @@ impl Update {
         let mut add = |name: &'a str, value: &'a str| {
             members.push(Member { group: group_of(domain, name), name, value });
         };
-        if let Some(state) = &self.state {
-            add(STATE, state.as_str());
-        }
         match &self.attributes {
             Attributes::Keep => {}
             Attributes::Replace(all) => all.iter().for_each(|(name, value)| add(name, value)),
@@ -140,7 +139,14 @@ impl Update {
                 set.for_each(|(name, value)| add(name, value.as_str()));
             }
         }
+        if let Some(state) = &self.state {
+            add(STATE, state.as_str());
+        }
         members
+    }
+
+    fn keeps_all(&self, group: &Group<'_>) -> bool {
+        !self.names_all() && group.names().all(|name| self.keeps(name))
     }
 
     fn names_all(&self) -> bool {
@@ -205,7 +211,7 @@ mod tests {
     fn light() -> Body {
         let update =
             Update::replace("on", r#"{"brightness":10,"hs_color":[1,2],"color_mode":"hs"}"#).unwrap();
-        update.apply("light", &[], dot(1)).unwrap().unwrap()
+        update.apply("light", [], dot(1)).unwrap().unwrap()
     }
 
     /// A body as another home's table would make it.
@@ -223,7 +229,7 @@ mod tests {
     fn only_what_changed_takes_the_new_dot() {
         let base = light();
         let groups: Vec<_> = base.groups(dot(1)).collect();
-        let body = Update::state("off").apply("light", &groups, dot(2)).unwrap().unwrap();
+        let body = Update::state("off").apply("light", groups.iter().copied(), dot(2)).unwrap().unwrap();
         assert_eq!(dots(&body, dot(2)), [("brightness", 1), ("color", 1), ("state", 2)]);
     }
 
@@ -231,7 +237,7 @@ mod tests {
     fn setting_what_is_so_changes_nothing() {
         let base = light();
         let groups: Vec<_> = base.groups(dot(1)).collect();
-        assert_eq!(Update::state("on").apply("light", &groups, dot(2)), Ok(None));
+        assert_eq!(Update::state("on").apply("light", groups.iter().copied(), dot(2)), Ok(None));
     }
 
     #[test]
@@ -240,8 +246,10 @@ mod tests {
         let groups: Vec<_> = base.groups(dot(1)).collect();
         let patch =
             Attributes::Patch(vec![("brightness".into(), None), ("effect".into(), Some(Json::string("x")))]);
-        let body =
-            Update { state: None, attributes: patch }.apply("light", &groups, dot(2)).unwrap().unwrap();
+        let body = Update { state: None, attributes: patch }
+            .apply("light", groups.iter().copied(), dot(2))
+            .unwrap()
+            .unwrap();
         assert_eq!(dots(&body, dot(2)), [("color", 2), ("state", 1)]);
     }
 
@@ -250,11 +258,11 @@ mod tests {
         let member = |name, value| Member { group: "new", name, value };
         let base = body(&[&[member("brightness", "1"), member("effect", "2")]]);
         let base: Vec<_> = base.groups(dot(1)).collect();
-        let body = Update::state("on").apply("light", &base, dot(2)).unwrap().unwrap();
+        let body = Update::state("on").apply("light", base.iter().copied(), dot(2)).unwrap().unwrap();
         assert_eq!(dots(&body, dot(2)), [("new", 1), ("state", 2)]);
         let patch = Attributes::Patch(vec![("effect".into(), Some(Json::string("x")))]);
         let update = Update { state: None, attributes: patch };
-        let body = update.apply("light", &base, dot(2)).unwrap().unwrap();
+        let body = update.apply("light", base.iter().copied(), dot(2)).unwrap().unwrap();
         assert_eq!(dots(&body, dot(2)), [("brightness", 2), ("color", 2)]);
     }
 
@@ -267,7 +275,7 @@ mod tests {
         let patch =
             Attributes::Patch(vec![("x".into(), None), ("brightness".into(), Some(Json::string("y")))]);
         let update = Update { state: None, attributes: patch };
-        let body = update.apply("light", &base, dot(2)).unwrap().unwrap();
+        let body = update.apply("light", base.iter().copied(), dot(2)).unwrap().unwrap();
         assert!(Body::parse(body.as_bytes(), dot(2)).is_ok());
         assert_eq!(dots(&body, dot(2)), [("brightness", 2)]);
     }
@@ -277,7 +285,7 @@ mod tests {
         let base = light();
         let groups: Vec<_> = base.groups(dot(1)).collect();
         let update = Update::replace("on", r#"{"brightness":10}"#).unwrap();
-        let body = update.apply("light", &groups, dot(2)).unwrap().unwrap();
+        let body = update.apply("light", groups.iter().copied(), dot(2)).unwrap().unwrap();
         assert_eq!(dots(&body, dot(2)), [("brightness", 1), ("state", 1)]);
     }
 }

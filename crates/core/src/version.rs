@@ -46,7 +46,7 @@ impl Version {
     }
 
     /// Returns the field groups, sorted by key.
-    pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
+    pub fn groups(&self) -> impl Iterator<Item = Group<'_>> + Clone {
         self.body.groups(self.dot)
     }
 

@@ -8,6 +8,8 @@
 //! of the whole set, so homes with equal siblings show the same, in whatever order
 //! they learned of them, and write nothing.
 
+use std::borrow::Cow;
+
 use crate::{
     body::{Body, Group},
     dot::Dot,
@@ -59,11 +61,38 @@ impl View {
     }
 }
 
-/// Returns the shown groups of the siblings without building a view.
-pub fn shown(siblings: &Siblings, strategy: Strategy) -> Vec<Group<'_>> {
-    match strategy {
-        Strategy::Merge if siblings.len() > 1 => merged(siblings).0,
-        _ => siblings.latest().into_iter().flat_map(Version::groups).collect(),
+/// What is shown of an entity, to be read or to start an update from, without building a view.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    dot: Dot,
+    body: Cow<'a, Body>,
+}
+
+impl<'a> Shown<'a> {
+    /// Returns what is shown of the siblings, if there are any.
+    pub fn of(siblings: &'a Siblings, strategy: Strategy) -> Option<Self> {
+        let latest = siblings.latest()?;
+        Some(match strategy {
+            Strategy::Merge if siblings.len() > 1 => {
+                Self { dot: latest.dot, body: Cow::Owned(Body::of(latest.dot, merged(siblings).0)) }
+            }
+            _ => Self::version(latest),
+        })
+    }
+
+    /// Returns what one version shows.
+    pub fn version(version: &'a Version) -> Self {
+        Self { dot: version.dot, body: Cow::Borrowed(&version.body) }
+    }
+
+    /// Returns what is shown of an entity that nobody has written yet.
+    pub fn nothing(dot: Dot) -> Self {
+        Self { dot, body: Cow::Owned(Body::default()) }
+    }
+
+    /// Returns the groups, sorted by key.
+    pub fn groups(&self) -> impl Iterator<Item = Group<'_>> + Clone {
+        self.body.groups(self.dot)
     }
 }
 
@@ -138,7 +167,7 @@ mod tests {
         let groups: Vec<_> = base.iter().flat_map(|version| version.groups()).collect();
         let mut context: VersionVector = base.iter().map(|version| version.dot).collect();
         context.remove(dot.actor);
-        let body = update.apply("light", &groups, dot).unwrap().expect("the update changes something");
+        let body = update.apply("light", groups, dot).unwrap().expect("the update changes something");
         Version {
             dot,
             context,

@@ -155,11 +155,11 @@ fn record_is_the_stored_one() {
     let note = villa.own("input_text.note".parse().unwrap());
     let edited = {
         let mut flat = Replica::new(FLAT, Options::default());
-        flat.put_back(villa.find(&note).unwrap().clone());
+        flat.put_back([villa.find(&note).unwrap().clone()]);
         let copy = EntityKey { space: Space::Joint, id: note.id.clone() };
         let mut entity = villa.find(&note).unwrap().clone();
         entity.key = copy.clone();
-        flat.put_back(entity);
+        flat.put_back([entity]);
         flat.update(&copy, Class::Document, &Update::state("b"), Cause::Person, NOW + 9).unwrap();
         flat.find(&copy).unwrap().siblings[0].clone()
     };

@@ -1,15 +1,22 @@
 //! Backups: a home in one encrypted file, and back.
 //!
-//! A backup is an age file ([`envelope`]) around a compressed archive ([`members`]) of the identity key, the API
+//! A backup is an age file (`envelope`) around a compressed archive (`members`) of the identity key, the API
 //! token, and a copy of the store that was consistent while the home ran. The configuration is not in it.
 //!
-//! A home makes its own backup ([`make`]) and streams it to whoever asks by its socket. A stopped home is restored
-//! in three steps: [`Opened`] tries the passphrase, [`Staged`] checks everything beside the home that is there,
+//! A home makes its own backup (`making`) and streams it to whoever asks by its socket. A stopped home is restored
+//! in three steps: [`Opened`] tries the passphrase, [`Opened::stage`] checks everything beside the home that is there,
 //! and [`Staged::put_in_place`] exchanges the files so that a crash at any moment leaves either home, or a state that
-//! the next start finishes ([`swap`]). What was there is kept.
+//! the next start finishes (`swap`). What was there is kept.
 //!
 //! Always holds: a file that is refused changes nothing; what is plain stands only in the home's own directory, for
-//! nobody else to read. A restored home knows that it was ([`Restored`](crate::views::Restored)) and takes a new incarnation.
+//! nobody else to read. A restored home knows that it was ([`Restored`](crate::views::Restored)) and takes a new
+//! incarnation.
+//!
+//! ```
+//! use crosshome_node::{backup::{BackupError, Opened}, node::Secret};
+//! let something_else = Opened::new(&b"PK\x03\x04"[..], &Secret::new("correct horse".into()));
+//! assert!(matches!(something_else, Err(BackupError::Foreign)));
+//! ```
 
 use std::{io, path::PathBuf};
 

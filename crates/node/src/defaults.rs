@@ -262,6 +262,10 @@ pub const HELLO_TIME: Duration = Duration::from_secs(15);
 /// Longest time that a reported state waits for the disk: an SD card takes a write a second for years.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
+/// New entities that go to the store before that time is over: few enough to hold twice, and enough that a transaction
+/// costs little for each.
+pub const NEW_ENTITIES: u64 = 1024;
+
 /// Shortest and longest pause between attempts to reach a peer; an announcement cuts it short.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -343,7 +347,7 @@ pub const HISTORY_SWEEP: i64 = 64;
 pub const HISTORY_WAITING: usize = 10_000;
 /// Rows for one table that may wait beyond twice the different ones, before repeats are dropped.
 pub const WAITING_SPARE: usize = 1024;
-/// Characters of a state shown to people who open the file; the record holds it all.
+/// Bytes of a state shown to people who open the file; the record holds it all.
 pub const STATE_SHOWN: usize = 255;
 
 // ---- conflicts and the past ----

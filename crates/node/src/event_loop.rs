@@ -69,6 +69,7 @@ use pairing::{Desk, News as PairingNews};
 use peers::Peers;
 pub(crate) use registry::Registry;
 use rotation::Rotating;
+
 /// What happens to a home, other than requests of its callers.
 pub(crate) enum Event {
     /// Somebody with a proven key has come in by the listener.
@@ -261,11 +262,11 @@ impl Loop {
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
         self.tell_conflicts();
+        self.pump(); // before the answers: a caller can wait longer than a peer
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
         self.decide_next();
-        self.pump();
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -277,7 +278,7 @@ impl Loop {
                     self.consider(number);
                     self.tell_changed(number);
                 }
-                Effect::Removed(key) => self.tell_removed(&key),
+                Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),
                 Effect::Settled { peer, outcome } => self.settled(peer, &outcome),
                 Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),

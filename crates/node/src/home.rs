@@ -38,7 +38,7 @@ use crate::{
     custom::{Function, judge::Judge},
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, shut_out},
+    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, now_ms, shut_out},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -103,7 +103,8 @@ impl Home {
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(live(config, judge, ready, token)),
+                // As a task: to wake the future of `block_on` itself costs a call of the system every time.
+                Ok(runtime) => drop(runtime.block_on(runtime.spawn(live(config, judge, ready, token)))),
                 Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
             }
             let _ = end.send(());
@@ -220,7 +221,7 @@ async fn assemble(
         started,
     };
     tracing::info!(
-        home = %me.name, id = %id.short(), sync = ?sync_address, api = me.api.as_deref(),
+        home = %me.name, id = %id.short(), sync = sync_address.map(tracing::field::display), api = me.api.as_deref(),
         entities = stores.replica.table().iter().count(), took_ms = started.elapsed().as_millis() as u64, "started"
     );
     let committer = Committer::start(store);
@@ -254,7 +255,7 @@ fn recall(
     let quota = config.sync.max_entities_per_peer.get() as usize;
     let options = replica::Options { seed: Seed::new(seed), quota, ..replica::Options::default() };
     let mut replica = Replica::restore(actor, stored.clock, stored.head, options);
-    store.entities(|entity| replica.put_back(entity))?;
+    store.entities(|entities| replica.put_back(entities))?;
     let (policies, joint) = Policies::recall(&stored.memos);
     joint.into_iter().for_each(|joint| replica.put_back_joint_policy(joint));
     replica.grants = stored.grants.into_iter().collect();
@@ -292,7 +293,7 @@ fn after_restore(
     let find = |key: &MemoKey| memos.iter().find(|(found, _)| found == key).map(|(_, text)| text);
     let read = |text: &String| serde_json::from_str(text).ok();
     let Some(note) = find(&pending) else { return (find(&last).and_then(read), Vec::new()) };
-    replica.reincarnate(crate::event_loop::now_ms());
+    replica.reincarnate(now_ms()); // nothing was said since the start that would have to be said again
     let restored: Option<Restored> = read(note);
     tracing::warn!(
         backup_at = restored.map(|restored| tracing::field::display(restored.backup_at)),
@@ -312,10 +313,7 @@ fn listen(
     }
     let bind = SocketAddr::new(config.sync.bind, config.sync.port);
     if !config.sync.encryption.enabled {
-        Listener::check_plain(bind)?;
-        tracing::warn!(
-            "sync.encryption.enabled is false: there is no unencrypted protocol, so this home keeps to this machine"
-        );
+        Listener::check_plain(bind)?; // people are warned of it when the configuration is read
     }
     let (listener, arrivals) = Listener::open(bind, endpoint.clone())?;
     tokio::spawn(usher(arrivals, post.clone()));

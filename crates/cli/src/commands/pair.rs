@@ -16,6 +16,10 @@ pub(super) async fn run(args: &Pair, client: &Client, screen: &Screen) -> Result
     if args.show {
         return show(client, screen).await;
     }
+    if args.cancel {
+        let closed: serde_json::Value = client.order(Method::POST, "/pairing/cancel").await?;
+        return screen.show(&closed, |_| "no code or link pairs with this home now".to_owned());
+    }
     if args.invite {
         let invitation: Invitation = client.order(Method::POST, "/pairing/invite").await?;
         screen.note(&format!(
@@ -40,7 +44,7 @@ async fn show(client: &Client, screen: &Screen) -> Result<(), Failure> {
     let window = Duration::from_secs(code.expires_in_s) + WINDOW_SLACK;
     let reply = tokio::select! {
         ended = tokio::time::timeout(window, outcome(&mut events, screen)) => {
-            ended.map_err(|_| Failure::TimedOut("nobody typed the code in time".into()))??
+            ended.map_err(|_| Failure::NobodyTyped("nobody typed the code in time".into()))??
         }
         _ = tokio::signal::ctrl_c() => {
             let _: serde_json::Value = client.order(Method::POST, "/pairing/cancel").await?;
@@ -61,11 +65,12 @@ async fn outcome(events: &mut Events, screen: &Screen) -> Result<PairedReply, Fa
         match news {
             PairingNews::Paired(paired) => return Ok(PairedReply { paired }),
             PairingNews::Failed { reason, tries_left } => {
-                screen.note(&format!("somebody tried: {reason}; {tries_left} tries left"));
+                let tries = if tries_left == 1 { "try" } else { "tries" };
+                screen.note(&format!("somebody tried: {reason}; {tries_left} {tries} left"));
                 dead = tries_left == 0;
             }
             PairingNews::Ended { reason } if dead => return Err(Failure::PairingEnded(reason)),
-            PairingNews::Ended { reason } => return Err(Failure::TimedOut(reason)),
+            PairingNews::Ended { reason } => return Err(Failure::NobodyTyped(reason)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Replica, durability};
 use crate::{
     EntityId, EntityKey, HomeId, Space,
-    defaults::{MAX_ACTORS, MAX_SIBLING_BYTES, MAX_SIBLINGS, MAX_SIBLINGS_OF_ONE},
+    defaults::{MAX_ACTORS, MAX_SIBLING_BYTES, MAX_SIBLINGS, MAX_SIBLINGS_OF_ONE, MAX_SKEW_MS},
     dot::Dot,
     effect::{Durability, Effect, Incident},
     grant::Right,
@@ -56,7 +56,16 @@ impl Replica {
             durability = Durability::Now;
             effects.push(Effect::Report { peer, incident: Incident::Fork });
         }
-        if self.take_in(peer, number, offered) {
+        let joint = offered.key.space == Space::Joint;
+        let mut changed = self.take_in(peer, number, offered);
+        if joint {
+            // a member brings back what this home once said under a stamp that is refused everywhere
+            let limit = Hlc::at(now_ms.saturating_add(MAX_SKEW_MS)).max(self.clock.last());
+            let me = self.me.home;
+            let ours = |_: &Entity, version: &Version| version.dot.actor.home == me;
+            changed |= self.rename_versions(number, |dot| dot.hlc > limit, ours, now_ms);
+        }
+        if changed {
             self.table.touch(number);
             effects.insert(0, Effect::Changed(number));
             effects.extend(self.conflict(number));
@@ -71,8 +80,9 @@ impl Replica {
     pub fn withdraw(&mut self, peer: HomeId, id: &EntityId) -> Vec<Effect> {
         let number = self.table.find(Space::Home(peer), id);
         let removed = number.and_then(|number| self.table.remove(number));
-        removed
-            .map_or(Vec::new(), |entity| vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key)])
+        removed.map_or(Vec::new(), |entity| {
+            vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key, entity.birth)]
+        })
     }
 
     /// Forgets own writes, up to a stamp, to a peer's entity that the peer has refused, and tells whether there
@@ -131,8 +141,12 @@ impl Replica {
         let (mut latest, mut lost) = (Hlc::default(), false);
         // what is covered here already covers nothing more
         let known = |dot: &Dot| entity.is_some_and(|entity| entity.siblings.has_seen(*dot));
+        // what this home said of the joint space while its clock was wrong it alone can say again
+        let own_past = |dot: &Dot| {
+            offered.key.space == Space::Joint && dot.actor.home == self.me.home && dot.actor != self.me
+        };
         for dot in said(&offered.versions).filter(|dot| !known(dot)) {
-            latest = latest.max(dot.hlc);
+            latest = if own_past(&dot) { latest } else { latest.max(dot.hlc) };
             lost |= self.shows_loss(dot)?;
         }
         // in its own space a peer hides what it likes, elsewhere not what is yet to come
@@ -209,13 +223,23 @@ impl Replica {
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
         let theirs = fresh.iter().all(|version| version.dot.actor.home == peer);
-        if !theirs || !said(&fresh).chain(seen(&fresh)).all(honest) {
+        if !theirs || !said(&fresh).chain(seen(&fresh)).all(honest) || misquotes(&fresh, &entity.siblings) {
             return Err(Refusal::Forbidden);
         }
         let kept = entity.siblings.iter().filter(|known| !fresh.has_seen(known.dot));
         let of_peer = kept.filter(|known| known.dot.actor.home == peer).count() + fresh.len();
         if of_peer > MAX_SIBLINGS_OF_ONE { Err(Refusal::Quota) } else { Ok(()) }
     }
+}
+
+/// Tells whether versions give other values to a change that is known here: whoever has that change would complete
+/// them with the true ones, and homes would show different things under one name.
+fn misquotes(versions: &Siblings, known: &Siblings) -> bool {
+    let known = || known.iter().flat_map(|version| version.groups());
+    let mut said = versions.iter().flat_map(|version| version.groups());
+    said.any(|said| {
+        known().any(|known| (known.key, known.dot) == (said.key, said.dot) && !known.same_values(&said))
+    })
 }
 
 /// Returns the dots of what versions say: their own and those of their groups.
@@ -253,7 +277,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        defaults::{MAX_ENTITY, MAX_SKEW_MS},
+        defaults::MAX_ENTITY,
         dot::{Actor, VersionVector},
         grant::Selector,
         replica::Options,
@@ -276,7 +300,7 @@ mod tests {
     }
 
     fn version(dot: Dot, context: &[Dot], state: &str) -> Version {
-        let body = Update::state(state).apply("light", &[], dot).unwrap().unwrap();
+        let body = Update::state(state).apply("light", [], dot).unwrap().unwrap();
         let (context, cause): (VersionVector, _) = (context.iter().copied().collect(), Cause::Person);
         Version { dot, context, body, cause, deleted: false, timed: true, unknown: Box::default() }
     }
@@ -363,6 +387,22 @@ mod tests {
     }
 
     #[test]
+    fn editor_cannot_put_words_into_the_mouth_of_another() {
+        let mut villa = villa();
+        let key = villa.own("light.hall".parse().unwrap());
+        villa.update(&key, Class::Document, &Update::state("a"), Cause::Person, NOW).unwrap();
+        villa.grant(None, Selector::parse("light.hall").unwrap(), Some(Right::Edit), &[FLAT]);
+        let mine = villa.find(&key).unwrap().siblings[0].dot;
+        let edit = |state: &str| {
+            let edit = version(dot(FLAT, 0, NOW + 1), &[mine], state);
+            let quoted = edit.groups().map(|group| group.moved_to(mine));
+            Version { body: Body::of(edit.dot, quoted), ..edit.clone() }
+        };
+        assert_eq!(merge(&mut villa, key.space, edit("forged")), Err(Refusal::Forbidden));
+        assert!(merge(&mut villa, key.space, edit("a")).is_ok());
+    }
+
+    #[test]
     fn editor_leaves_room_for_the_siblings_of_others() {
         let mut villa = villa();
         let key = villa.own("light.hall".parse().unwrap());
@@ -384,7 +424,7 @@ mod tests {
         for start in 1..2 * MAX_ACTORS as u64 {
             let mut flat = Replica::restore(Actor::first(FLAT), Hlc::at(NOW + start), 0, Options::default());
             flat.epochs.open(start, 0);
-            known.into_iter().for_each(|entity| flat.put_back(entity));
+            flat.put_back(known);
             let update = Update::state(&start.to_string());
             flat.update(&key, Class::Document, &update, Cause::Person, NOW).unwrap();
             known = flat.find(&key).cloned();

@@ -13,14 +13,14 @@
 
 use super::Replica;
 use crate::{
-    Space,
+    HomeId, Space,
     body::Body,
     defaults::MAX_SKEW_MS,
     dot::Dot,
     effect::{Durability, Effect},
     hlc::{Clock, Hlc},
     policy::JointPolicy,
-    table::Number,
+    table::{Entity, Number},
     version::Version,
 };
 
@@ -47,7 +47,11 @@ impl Replica {
             self.joint_policy = Some(JointPolicy { dot: self.stamp(now_ms), ..joint });
             effects.push(Effect::JointPolicy);
         }
-        effects.extend(self.say_again(|dot| dot.hlc > limit, true, now_ms));
+        let me = self.me.home;
+        let ours = |entity: &Entity, version: &Version| {
+            version.dot.actor.home == me || entity.key.space == Space::Home(me)
+        };
+        effects.extend(self.say_again(|dot| dot.hlc > limit, ours, now_ms));
         effects
     }
 
@@ -60,32 +64,49 @@ impl Replica {
         }
         self.me = new;
         let mut effects = vec![Effect::Commit(Durability::Now)];
-        effects.extend(self.say_again(|dot| dot.actor == old && dot.hlc > since, false, now_ms));
+        let ours = |_: &Entity, version: &Version| version.dot.actor.home == old.home;
+        effects.extend(self.say_again(|dot| dot.actor == old && dot.hlc > since, ours, now_ms));
         effects
     }
 
-    /// Gives new names to versions that carry dots which are not to be named any more: own ones, and if told so
-    /// all in this home's own space.
-    fn say_again(&mut self, stale: impl Fn(Dot) -> bool, others: bool, now_ms: u64) -> Vec<Effect> {
+    /// Says in this home's new name what it wrote under the old one to documents of others that have not
+    /// acknowledged it: under the old name nobody takes it any more.
+    pub(super) fn carry_edits_over(&mut self, old: HomeId) -> Vec<Effect> {
+        let proven = self.proven.clone();
+        let ours = |entity: &Entity, version: &Version| match entity.key.space {
+            Space::Home(owner) if owner != old => {
+                version.dot.actor.home == old && proven.get(&owner).is_none_or(|&seq| entity.seq > seq)
+            }
+            _ => false,
+        };
+        self.say_again(|dot| dot.actor.home == old, ours, self.clock.last().ms())
+    }
+
+    /// Gives new names to versions of ours that carry dots which are not to be named any more.
+    fn say_again(
+        &mut self,
+        stale: impl Fn(Dot) -> bool,
+        ours: impl Fn(&Entity, &Version) -> bool,
+        now_ms: u64,
+    ) -> Vec<Effect> {
         let numbers: Vec<_> = self.table.iter().map(|(number, _)| number).collect();
-        let again =
-            numbers.into_iter().filter(|&number| self.rename_versions(number, &stale, others, now_ms));
+        let again = numbers.into_iter().filter(|&number| self.rename_versions(number, &stale, &ours, now_ms));
         let again: Vec<_> = again.collect();
         again.iter().for_each(|&number| self.table.touch(number));
         again.into_iter().map(Effect::Changed).collect()
     }
 
-    fn rename_versions(
+    /// The same for one entity; tells whether there was such a version.
+    pub(super) fn rename_versions(
         &mut self,
         number: Number,
         stale: impl Fn(Dot) -> bool,
-        others: bool,
+        ours: impl Fn(&Entity, &Version) -> bool,
         now_ms: u64,
     ) -> bool {
         let me = self.me.home;
         let Some(entity) = self.table.get(number) else { return false };
-        let others = others && entity.key.space == Space::Home(me);
-        let ours = |version: &&Version| others || version.dot.actor.home == me;
+        let ours = |version: &&Version| ours(entity, version);
         let is_stale =
             |version: &&Version| stale(version.dot) || version.groups().any(|group| stale(group.dot));
         let old: Vec<_> = entity.siblings.iter().filter(ours).filter(is_stale).cloned().collect();
@@ -111,7 +132,7 @@ impl Replica {
 mod tests {
     use super::*;
     use crate::{
-        EntityKey, HomeId,
+        EntityKey,
         dot::{Actor, VersionVector},
         replica::{Offered, Options},
         siblings::Siblings,
@@ -130,7 +151,7 @@ mod tests {
         let flat = HomeId([2; 32]);
         let dot = Dot { actor: Actor::first(flat), hlc: Hlc::at(NOW + 2 * HOUR) };
         let update = Update::replace("on", r#"{"brightness":1}"#).unwrap();
-        let body = update.apply("light", &[], dot).unwrap().unwrap();
+        let body = update.apply("light", [], dot).unwrap().unwrap();
         let version = Version {
             dot,
             context: VersionVector::default(),

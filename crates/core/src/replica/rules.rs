@@ -6,7 +6,7 @@ use super::Replica;
 use crate::{
     EntityId, HomeId, Space,
     effect::{Durability, Effect},
-    grant::{Admission, Right, Selector, Traits},
+    grant::{Admission, Grants, Right, Selector, Traits},
     table::Number,
 };
 
@@ -19,16 +19,22 @@ impl Replica {
         right: Option<Right>,
         peers: &[HomeId],
     ) -> Effect {
-        let before = self.admitted(peers);
-        let seq = self.table.advance();
-        self.grants.set(peer, selector, right, seq);
-        self.settle_grants(before, peers)
+        self.change_rules(peers, |rules, seq| rules.set(peer, selector, right, seq))
     }
 
     /// Removes a rule; what it withdraws from peers is remembered until they have acknowledged it.
     pub fn revoke(&mut self, peer: Option<HomeId>, selector: &Selector, peers: &[HomeId]) -> Effect {
+        self.change_rules(peers, |rules, _| {
+            rules.clear(peer, selector);
+        })
+    }
+
+    /// Changes any number of rules, which all take the place in the log that `change` is given, and compares once
+    /// what these peers see before and after.
+    pub fn change_rules(&mut self, peers: &[HomeId], change: impl FnOnce(&mut Grants, u64)) -> Effect {
         let before = self.admitted(peers);
-        self.grants.clear(peer, selector);
+        let seq = self.table.advance();
+        change(&mut self.grants, seq);
         self.settle_grants(before, peers)
     }
 
@@ -76,5 +82,40 @@ impl Replica {
         }
         moved.into_iter().for_each(|number| self.table.touch(number));
         Effect::Commit(Durability::Now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{replica::Options, table::Class, update::Update, version::Cause};
+
+    const FLAT: HomeId = HomeId([2; 32]);
+
+    #[test]
+    fn many_rules_at_once_do_what_they_would_one_after_the_other() {
+        let rules = [("light.*", Some(Right::Edit)), ("light.hall", None), ("light.*", Some(Right::Read))];
+        let rules = rules.map(|(text, right)| (Selector::parse(text).unwrap(), right));
+        let [mut one_by_one, mut at_once] = [(); 2].map(|()| {
+            let mut villa = Replica::new(HomeId([1; 32]), Options::default());
+            for id in ["light.hall", "light.attic", "sensor.roof"] {
+                let key = villa.own(id.parse().unwrap());
+                villa.update(&key, Class::Device, &Update::state("on"), Cause::Device, 1).unwrap();
+            }
+            villa.grant(Some(FLAT), Selector::Glob("sensor.*".into()), Some(Right::Read), &[FLAT]);
+            villa
+        });
+        rules.clone().into_iter().for_each(|(selector, right)| {
+            one_by_one.grant(Some(FLAT), selector, right, &[FLAT]);
+        });
+        at_once.change_rules(&[FLAT], |all, seq| {
+            rules.into_iter().for_each(|(selector, right)| all.set(Some(FLAT), selector, right, seq));
+        });
+        let rights = |villa: &Replica| -> Vec<_> {
+            let rights = villa.table().iter().map(|(_, entity)| villa.admits(FLAT, entity));
+            rights.map(|admission| admission.map(|admission| admission.right)).collect()
+        };
+        assert_eq!(rights(&at_once), rights(&one_by_one));
+        assert_eq!(rights(&at_once), [None, Some(Right::Read), Some(Right::Read)]);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     table::{Class, Number},
     update::Update,
     version::Cause,
-    view,
+    view::{self, Shown},
 };
 
 /// What a conflict is settled with.
@@ -49,9 +49,9 @@ impl Replica {
     /// # Errors
     ///
     /// Refuses a policy from the future.
-    pub fn adopt_joint_policy(&mut self, offered: JointPolicy, now_ms: u64) -> Result<Vec<Effect>, Skew> {
+    pub fn adopt_joint_policy(&mut self, offered: &JointPolicy, now_ms: u64) -> Result<Vec<Effect>, Skew> {
         self.clock.observe(offered.dot.hlc, now_ms)?;
-        Ok(self.take_joint_policy(offered))
+        Ok(self.take_joint_policy(offered.clone()))
     }
 
     /// Puts back the joint space's policy as it was stored.
@@ -86,13 +86,16 @@ impl Replica {
             Choice::Take(taken) => {
                 let version = entity.siblings.iter().find(|version| version.dot == *taken);
                 let version = version.ok_or(ResolveError::Unknown)?;
-                (!version.deleted).then(|| Body::of(dot, said_anew(version.groups().collect(), dot)))
+                (!version.deleted).then(|| Body::of(dot, said_anew(version.groups(), dot)))
             }
-            Choice::Merge => Some(Body::of(dot, said_anew(view::merged(&entity.siblings).0, dot))),
+            Choice::Merge => {
+                Some(Body::of(dot, said_anew(view::merged(&entity.siblings).0.into_iter(), dot)))
+            }
             Choice::Value(update) => {
                 update.check().map_err(WriteError::from)?;
-                let shown = said_anew(entity.shown(), dot);
-                let body = update.apply(key.id.domain(), &shown, dot).map_err(WriteError::from)?;
+                let shown = entity.shown().unwrap_or_else(|| Shown::nothing(dot));
+                let shown = said_anew(shown.groups(), dot);
+                let body = update.apply(key.id.domain(), shown.clone(), dot).map_err(WriteError::from)?;
                 Some(body.unwrap_or_else(|| Body::of(dot, shown)))
             }
         };

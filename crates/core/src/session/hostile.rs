@@ -17,7 +17,7 @@ use crate::{
     table::Class,
     update::Update,
     version::{Cause, Version},
-    wire::{Actors, Forked, Gone, Refused, Why, decode_version, encode_version},
+    wire::{self, Actors, Forked, Gone, Refused, Why, decode_version, encode_version},
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -73,7 +73,7 @@ fn any_version() -> impl Strategy<Value = Version> {
     let context = prop::collection::vec(any_dot(), 0..5);
     (any_dot(), context, any_dot(), "[a-z]{1,3}", any::<bool>(), any::<bool>()).prop_map(
         |(dot, context, old, state, deleted, timed)| {
-            let body = Update::state(&state).apply("light", &[], old).unwrap().unwrap();
+            let body = Update::state(&state).apply("light", [], old).unwrap().unwrap();
             let body = Body::of(dot, body.groups(old));
             let others = context.into_iter().filter(|seen| seen.actor != dot.actor);
             let (context, cause): (VersionVector, _) = (others.collect(), Cause::Person);
@@ -142,23 +142,23 @@ fn any_hello() -> impl Strategy<Value = Hello> {
     )
 }
 
-fn encode(said: &Said, actors: &mut Actors) -> Vec<u8> {
+fn encode(said: &Said, before: &mut wire::Said) -> Vec<u8> {
     let (items, seq, end) = match said {
         Said::Message(message) => return message.encode(),
         Said::Offer { items, seq, end } => (items, seq, end),
     };
     let (clock, mut body) = (Hlc::at(NOW), Encoder::new(Vec::new()));
-    items.iter().for_each(|item| encode_item(item, clock, actors, &mut body));
+    items.iter().for_each(|item| encode_item(item, clock, &mut before.actors, &mut body));
     let mut out = Encoder::new(Vec::new());
-    certain(out.array(2).and_then(|out| out.u8(OFFER)).and_then(|out| out.map(4 + u64::from(seq.is_some()))));
-    certain(out.u8(0).and_then(|out| out.u64(clock.0)).and_then(|out| out.u8(1)));
-    actors.announce(&mut out);
+    certain(out.array(2).and_then(|out| out.u8(OFFER)).and_then(|out| out.map(3 + u64::from(seq.is_some()))));
+    certain(out.u8(0).and_then(|out| out.i64(before.clock_step(clock))).and_then(|out| out.u8(1)));
+    before.actors.announce(&mut out);
     certain(out.u8(2).and_then(|out| out.array(items.len() as u64)));
     out.writer_mut().extend_from_slice(body.writer());
     if let Some(seq) = seq {
-        certain(out.u8(3).and_then(|out| out.u64(*seq)));
+        let key = if *end { 4 } else { 3 };
+        certain(out.u8(key).and_then(|out| out.i64(before.place_step(*seq))));
     }
-    certain(out.u8(4).and_then(|out| out.bool(*end)));
     out.into_writer()
 }
 
@@ -239,9 +239,9 @@ proptest! {
         let me = Introduction { name: "villa", proto_low: 1 };
         let mut session = Session::open(THIEF, joint, &me, &villa, NOW);
         session.receive(&mut villa, &Message::Hello(hello).encode(), NOW).unwrap();
-        let mut actors = Actors::default();
+        let mut before = wire::Said::default();
         for said in &speech {
-            if session.receive(&mut villa, &encode(said, &mut actors), NOW).is_err() {
+            if session.receive(&mut villa, &encode(said, &mut before), NOW).is_err() {
                 break;
             }
             session.committed(&villa);
@@ -268,7 +268,7 @@ proptest! {
 #[test]
 fn version_that_claims_to_have_seen_its_own_future_is_refused() {
     let (dot, clock) = (Dot { actor: Actor::first(THIEF), hlc: Hlc::at(NOW) }, Hlc::at(NOW));
-    let body = Update::state("x").apply("light", &[], dot).unwrap().unwrap();
+    let body = Update::state("x").apply("light", [], dot).unwrap().unwrap();
     let context = [Dot { hlc: Hlc(u64::MAX), ..dot }].into_iter().collect();
     let (cause, unknown) = (Cause::Person, Box::default());
     let version = Version { dot, context, body, cause, deleted: false, timed: true, unknown };

@@ -15,7 +15,7 @@ use crate::{
     seed::Seed,
     siblings::Siblings,
     table::Class,
-    wire::{Actors, Draft, FrameError, Gone, Hello, Item, Message, Offer, Ping, Refused, Want, Why},
+    wire::{Draft, FrameError, Gone, Hello, Item, Message, Offer, Ping, Refused, Said, Want, Why},
 };
 
 use super::SessionError;
@@ -25,7 +25,8 @@ use super::SessionError;
 pub(super) struct Incoming {
     epoch: u64,
     head: u64,
-    actors: Actors,
+    /// What the peer has said so far.
+    said: Said,
     names: HashMap<u32, Named, Seed>,
     /// Whether the peer has named more than it may, and what followed was refused.
     crowded: bool,
@@ -67,7 +68,7 @@ impl Incoming {
         Self {
             epoch: 0,
             head: 0,
-            actors: Actors::default(),
+            said: Said::default(),
             names: HashMap::with_hasher(seed),
             crowded: false,
             reached: None,
@@ -100,7 +101,7 @@ impl Incoming {
         (peer, me, joint): (HomeId, HomeId, bool),
         now_ms: u64,
     ) -> Result<Taken, SessionError> {
-        let offer = Offer::decode(frame, peer, me, &mut self.actors)?;
+        let offer = Offer::decode(frame, peer, me, &mut self.said)?;
         let mut taken = Taken::default();
         let mut want = Want::default();
         let sent_at = offer.seq.map_or(u64::MAX, |seq| seq.max(offer.place));
@@ -319,7 +320,9 @@ pub(super) fn held_after(replica: &Replica, peer: HomeId, seq: u64) -> Vec<Strin
 
 /// Completes all versions of an item, or none.
 fn complete(drafts: Vec<Draft>, replica: &Replica, key: &EntityKey) -> Option<Siblings> {
-    let known = replica.find(key).map(|entity| &entity.siblings[..]).unwrap_or_default();
+    let partial = drafts.iter().any(|draft| draft.rest.is_some());
+    let known =
+        partial.then(|| replica.find(key)).flatten().map(|entity| &entity.siblings[..]).unwrap_or_default();
     drafts.into_iter().map(|draft| draft.complete(known)).collect()
 }
 

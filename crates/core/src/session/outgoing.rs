@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
-use super::made_by;
+use super::{Round, made_by};
 use crate::{
     HomeId, Space,
-    body::Group,
     defaults::{RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     dot::Actor,
@@ -17,7 +16,7 @@ use crate::{
     replica::Replica,
     seed::Seed,
     table::{Class, Entity, Number},
-    wire::{Actors, Forked, Gone, Heading, Message, OfferBuilder, Reason, Refused, Want, Why},
+    wire::{Forked, Gone, Heading, Known, Message, OfferBuilder, Reason, Refused, Said, Want, Why},
 };
 
 /// What goes to the peer.
@@ -47,7 +46,7 @@ pub(super) struct Outgoing {
     ended: bool,
     /// The latest digest, and the state of table and rules that it is of: at rest nothing is summed again.
     summed: Option<((u64, u64), Digest)>,
-    actors: Actors,
+    said: Said,
 }
 
 /// Something that the peer lacks.
@@ -61,7 +60,7 @@ struct Due {
 /// What the peer has of one entity.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    generation: u32,
+    birth: u64,
     seq: u64,
     mark: Hlc,
     right: Option<Right>,
@@ -87,7 +86,7 @@ impl Default for Outgoing {
             granted: 0,
             ended: false,
             summed: None,
-            actors: Actors::default(),
+            said: Said::default(),
         }
     }
 }
@@ -222,7 +221,8 @@ impl Outgoing {
     }
 
     /// Returns the next offer: first what is new, then what is due, as much as a chunk holds.
-    pub(super) fn offer(&mut self, replica: &Replica, peer: HomeId, joint: bool) -> Option<Vec<u8>> {
+    pub(super) fn offer(&mut self, round: &mut Round<'_>, peer: HomeId, joint: bool) -> Option<Vec<u8>> {
+        let replica = round.replica;
         if self.closed || (self.ended && self.caught_up(replica)) {
             return None;
         }
@@ -230,13 +230,13 @@ impl Outgoing {
             self.forget_marks(replica.actor());
         }
         let clock = replica.clock().last();
-        let mut out = OfferBuilder::new(clock, &mut self.actors);
+        let mut out = OfferBuilder::new(clock, &mut self.said.actors);
         let (table, chunk) = (replica.table(), replica.options().chunk);
         for (number, entity) in table.since(self.position) {
             if out.len() >= chunk {
                 break;
             }
-            self.push(replica, (peer, joint), number, entity, false, &mut out);
+            self.push(round, (peer, joint), number, entity, false, &mut out);
             self.position = entity.seq;
         }
         if out.len() < chunk {
@@ -249,11 +249,12 @@ impl Outgoing {
             }
             let Some(entity) = table.get(due.number) else { continue };
             let fresh = !due.full
-                && self.sent.get(&due.number).is_some_and(|sent| {
-                    sent.seq >= entity.seq.max(due.rank) && sent.generation == entity.generation
-                });
+                && self
+                    .sent
+                    .get(&due.number)
+                    .is_some_and(|sent| sent.seq >= entity.seq.max(due.rank) && sent.birth == entity.birth);
             if !fresh {
-                self.push(replica, (peer, joint), due.number, entity, due.full, &mut out);
+                self.push(round, (peer, joint), due.number, entity, due.full, &mut out);
             }
         }
         let end = self.caught_up(replica);
@@ -263,7 +264,7 @@ impl Outgoing {
         }
         self.ended = end;
         self.told = seq.unwrap_or(self.told);
-        Some(out.finish(&mut self.actors, seq, end))
+        Some(out.finish(&mut self.said, seq, end))
     }
 
     /// Notes how far the peer has made our log durable.
@@ -346,33 +347,31 @@ impl Outgoing {
 
     fn push(
         &mut self,
-        replica: &Replica,
+        round: &mut Round<'_>,
         (peer, joint): (HomeId, bool),
         number: Number,
         entity: &Entity,
         full: bool,
         out: &mut OfferBuilder,
     ) {
+        let replica = round.replica;
         let Some(seen) = visible(replica, peer, joint, entity) else { return };
         let place = self.sent.entry(number);
         let known = match &place {
-            Entry::Occupied(sent) => Some(*sent.get()).filter(|sent| sent.generation == entity.generation),
+            Entry::Occupied(sent) => Some(*sent.get()).filter(|sent| sent.birth == entity.birth),
             Entry::Vacant(_) => None,
         };
         let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
         let mark = known.map_or(before, |sent| sent.mark.max(before));
-        let me = replica.actor();
-        let has = |group: &Group<'_>| {
-            !full && ((group.dot.actor == me && group.dot.hlc <= mark) || made_by(group.dot, peer))
-        };
+        let has = Known { me: replica.actor(), mark: (!full).then_some(mark), peer };
         let right = seen.right.filter(|_| known.is_none_or(|sent| sent.right != seen.right));
         let told = known.map_or(Strategy::default(), |sent| sent.strategy);
         let strategy = (seen.right.is_some() && entity.strategy != told).then_some(entity.strategy);
         let heading = Heading { name: known.is_none(), right, strategy, replace: full };
-        out.push(number, entity, heading, (me.home, peer), &mut self.actors, has);
+        out.push(number, entity, heading, &has, &mut round.bodies, &mut self.said.actors);
         let mark = replica.clock().last();
         let sent = Sent {
-            generation: entity.generation,
+            birth: entity.birth,
             seq: entity.seq.max(seen.since),
             mark,
             right: seen.right,

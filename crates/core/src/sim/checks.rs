@@ -8,7 +8,7 @@ use std::{
 
 use super::World;
 use crate::{
-    EntityKey, Space,
+    EntityKey, HomeId, Space,
     dot::Dot,
     replica::Replica,
     siblings::Siblings,
@@ -48,28 +48,33 @@ impl Ledger {
         Self { held: vec![HashMap::new(); homes], ..Self::default() }
     }
 
-    /// Takes note of a write that has just become this entity's only version.
+    /// Takes note of a write that this entity shows now: alone, or beside what others wrote while people choose.
     pub(super) fn wrote(&mut self, home: usize, entity: &Entity) -> Checked {
-        let [version] = &entity.siblings[..] else {
-            return Err(format!("I4: own write of {:?} does not stand alone", entity.key));
+        let fresh = entity.siblings.iter().find(|version| !self.seen.contains_key(&version.dot));
+        let Some(version) = fresh else {
+            return Err(format!("I4, I5: own write of {:?} is not there, or was given twice", entity.key));
         };
+        let beside = |dot: &Dot| entity.siblings.iter().any(|other| other.dot == *dot);
         let before = self.held[home].get(&entity.key).cloned().unwrap_or_default();
+        let before: BTreeSet<_> = before.into_iter().filter(|dot| !beside(dot)).collect();
         let taken_back = |write: &&Written| write.taken_back && write.home == home && write.key == entity.key;
         let taken_back = self.writes.iter().filter(taken_back).map(|write| write.dot);
         let seen: HashSet<_> =
             before.iter().copied().chain(taken_back).flat_map(|dot| self.behind(dot)).collect();
-        if self.seen.insert(version.dot, Rc::new(seen)).is_some() {
-            return Err(format!("I5: {:?} was given twice", version.dot));
-        }
+        self.seen.insert(version.dot, Rc::new(seen));
         let (key, dot, class) = (entity.key.clone(), version.dot, entity.class);
         self.writes.push(Written { home, key, dot, class, excused: false, taken_back: false });
         self.holds(home, &entity.key, &entity.siblings, false)
     }
 
-    /// Takes note of versions that a home has given new stamps in the place of its own from the future.
-    pub(super) fn restamped(&mut self, home: usize, entity: &Entity) {
-        let fresh = entity.siblings.iter().filter(|version| !self.seen.contains_key(&version.dot));
-        let fresh: Vec<_> = fresh.map(|version| version.dot).collect();
+    /// Takes note of versions that a home has given new dots of its own in the place of those that could not stay.
+    pub(super) fn said_again(&mut self, home: usize, me: HomeId, entity: &Entity) {
+        let dots = entity.siblings.iter().map(|version| version.dot);
+        let fresh = dots.filter(|dot| dot.actor.home == me && !self.seen.contains_key(dot));
+        let fresh: Vec<_> = fresh.collect();
+        if fresh.is_empty() {
+            return;
+        }
         let held = self.held[home].get(&entity.key).cloned().unwrap_or_default();
         let gone = held.into_iter().filter(|dot| entity.siblings.iter().all(|version| version.dot != *dot));
         let behind: HashSet<_> = gone.flat_map(|dot| self.behind(dot)).collect();
@@ -237,6 +242,7 @@ impl World {
                     if mirror.siblings != entity.siblings {
                         return Err(format!("I1: {x} has {entity:?}\nbut {y} has {mirror:?}"));
                     }
+                    self.same_strategy(entity, mirror)?;
                     if mirror.right != Some(admission.right) || mirror.class != entity.class {
                         return Err(format!("I1: {y} has {mirror:?} by {admission:?}"));
                     }
@@ -252,6 +258,13 @@ impl World {
         if joint && here.digest_of(Space::Joint) != there.digest_of(Space::Joint) {
             return Err(format!("I1: joint space differs between {x} and {y}"));
         }
-        Ok(())
+        if joint && here.joint_policy() != there.joint_policy() {
+            return Err(format!("I1: the joint policy differs between {x} and {y}"));
+        }
+        let shared = here.table().in_space(Space::Joint).filter(|_| joint);
+        shared.map(|(_, entity)| entity).try_for_each(|entity| match there.find(&entity.key) {
+            Some(other) => self.same_strategy(entity, other),
+            None => Ok(()),
+        })
     }
 }

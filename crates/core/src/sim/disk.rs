@@ -11,7 +11,8 @@ use crate::{
     epoch::{Cursor, Epochs},
     grant::Grants,
     hlc::Hlc,
-    record,
+    policy::{JointPolicy, Policy},
+    record::{self, Place},
     replica::{Options, Replica},
 };
 
@@ -21,8 +22,10 @@ pub(super) struct Disk {
     actor: Actor,
     clock: Hlc,
     head: u64,
-    rows: BTreeMap<EntityKey, (u64, Vec<u8>)>,
+    rows: BTreeMap<EntityKey, (Place, Vec<u8>)>,
     grants: Grants,
+    policy: Policy,
+    joint_policy: Option<JointPolicy>,
     gone: Vec<(HomeId, EntityId, u64)>,
     epochs: Epochs,
     cursors: BTreeMap<HomeId, Cursor>,
@@ -36,6 +39,8 @@ impl Disk {
             head: 0,
             rows: BTreeMap::new(),
             grants: Grants::default(),
+            policy: Policy::default(),
+            joint_policy: None,
             gone: Vec::new(),
             epochs: Epochs::default(),
             cursors: BTreeMap::new(),
@@ -48,11 +53,13 @@ impl Disk {
             self.rows.remove(&key);
         });
         for (_, entity) in replica.table().since(self.head) {
-            self.rows.insert(entity.key.clone(), (entity.seq, record::encode(entity)));
+            self.rows.insert(entity.key.clone(), (Place::of(entity), record::encode(entity)));
         }
         self.head = replica.table().head();
         self.actor = replica.actor();
         self.grants = replica.grants.clone();
+        self.policy = replica.policy().clone();
+        self.joint_policy = replica.joint_policy().cloned();
         self.epochs = replica.epochs.clone();
         self.cursors = replica.cursors.clone();
         let of = |peer| replica.gone(peer).map(move |(id, seq)| (peer, id.clone(), seq));
@@ -74,17 +81,21 @@ impl Disk {
     /// Starts a home from what is here.
     pub(super) fn start(&self, options: Options) -> Replica {
         let mut replica = Replica::restore(self.actor, self.clock, self.head, options);
-        let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_by_key(|(_, (seq, _))| *seq);
-        for (key, (seq, bytes)) in rows {
-            replica.put_back(record::decode(key.clone(), *seq, bytes).expect("what was stored can be read"));
-        }
+        let read = |(place, bytes): &(Place, Vec<u8>)| {
+            record::decode(place.clone(), bytes).expect("what was stored can be read")
+        };
+        replica.put_back(self.rows.values().map(read));
         for (peer, id, seq) in &self.gone {
             replica.put_back_gone(*peer, id.clone(), *seq);
         }
         replica.grants = self.grants.clone();
         replica.epochs = self.epochs.clone();
         replica.cursors = self.cursors.clone();
+        if let Some(joint) = self.joint_policy.clone() {
+            replica.put_back_joint_policy(joint);
+        }
+        let effects = replica.set_policy(self.policy.clone());
+        assert_eq!(effects.len(), 1, "strategies are stored with their entities");
         replica
     }
 }

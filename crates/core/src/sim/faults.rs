@@ -36,10 +36,12 @@ pub enum Fault {
     Unpairing,
     /// A home comes back from a backup.
     Backups,
+    /// Strategies change, people choose, and the house reports while they do.
+    Settling,
 }
 
 /// Everything that may go wrong.
-pub const ALL: [Fault; 9] = [
+pub const ALL: [Fault; 10] = [
     Fault::Joint,
     Fault::Cuts,
     Fault::Stalls,
@@ -49,6 +51,7 @@ pub const ALL: [Fault; 9] = [
     Fault::Tampering,
     Fault::Unpairing,
     Fault::Backups,
+    Fault::Settling,
 ];
 
 /// What a home once knew, to be offered again.
@@ -78,12 +81,12 @@ impl World {
     }
 
     fn go_wrong(&mut self, at: usize) -> Checked {
-        let fault = self.dice.pick(&ALL);
+        let fault = self.dice.pick(&ALL[..9]); // settling happens beside everything else
         if !self.plan.faults.contains(&fault) {
             return Ok(());
         }
         match fault {
-            Fault::Cuts | Fault::Joint => {
+            Fault::Cuts | Fault::Joint | Fault::Settling => {
                 let pair = self.any_pair();
                 self.cut(pair);
             }
@@ -151,7 +154,7 @@ impl World {
     }
 
     /// Writes, and takes note of what was acknowledged.
-    fn write(&mut self, at: usize, key: &EntityKey, class: Class, cause: Cause) -> Checked {
+    pub(super) fn write(&mut self, at: usize, key: &EntityKey, class: Class, cause: Cause) -> Checked {
         let (update, deletes) = (self.any_update(), self.dice.chance(8));
         let home = &mut self.homes[at];
         let now = home.now(self.time);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::{
     EntityId, HomeId, Space,
-    wire::{Actors, Message, Offer},
+    wire::{Message, Offer, Said},
 };
 
 /// A link between two homes; wire 0 leads from the first to the second.
@@ -66,13 +66,13 @@ impl Wire {
 /// Follows one direction of a session, for the checks.
 #[derive(Debug, Default)]
 struct Eye {
-    actors: Actors,
+    said: Said,
     names: HashMap<u32, (Space, EntityId)>,
 }
 
 impl Eye {
     fn read(&mut self, frame: &[u8], from: HomeId, to: HomeId) -> (String, Vec<(Space, EntityId)>) {
-        let Ok(offer) = Offer::decode(frame, from, to, &mut self.actors) else {
+        let Ok(offer) = Offer::decode(frame, from, to, &mut self.said) else {
             return (format!("{:?}", Message::decode(frame)), Vec::new());
         };
         let (mut seen, said) = (Vec::new(), format!("{:?} {} {:?}", offer.seq, offer.end, offer.items));

@@ -12,6 +12,7 @@
 //! ```
 
 mod actors;
+mod bodies;
 mod hello;
 mod message;
 mod offer;
@@ -19,9 +20,11 @@ mod scalars;
 mod version;
 
 pub use actors::Actors;
+pub(crate) use bodies::{Bodies, Known};
 pub use hello::{Hello, PROTO};
 pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Refused, Want, Why};
 pub(crate) use message::{OFFER, open};
 pub(crate) use offer::Heading;
-pub use offer::{Item, Offer, OfferBuilder};
+pub use offer::{Item, Offer, OfferBuilder, Said};
+pub(crate) use version::decode_trusted;
 pub use version::{Draft, Rest, decode_version, encode_version, encode_version_without};

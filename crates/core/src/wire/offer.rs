@@ -1,22 +1,22 @@
 //! The message that carries entities.
 //!
 //! Body keys: 0 the sender's clock, 1 actors named for the first time, 2 items, 3 how far the
-//! receiver has got in the sender's log once it has taken this in, 4 whether that is the end of
-//! the log, 5 the latest place of an item where it lies beyond that, 6 whether the numbers of actors
-//! begin anew; 6 stands first. Item keys: 0 number, 1 id, 2 space (0 the sender's, 1 the receiver's, 2 joint),
+//! receiver has got in the sender's log once it has taken this in, 4 the same where that is the end of
+//! the log, 5 how far beyond that the latest place of an item lies, 6 whether the numbers of actors
+//! begin anew; 6 stands first. Clock and place count from those of the offer before. Item keys: 0 number, 1 id, 2 space (0 the sender's, 1 the receiver's, 2 joint),
 //! 3 class, 4 right, 5 versions, 6 in full, 7 strategy. Id, space, class, right and strategy stand where
 //! they are new to the session; without one, the strategy of a new id is `latest-wins`.
 
 use minicbor::{Decoder, Encoder, decode};
 
 use super::{
-    Actors, FrameError,
+    Actors, Bodies, FrameError, Known,
     message::{OFFER, open},
-    version::{Draft, decode_version, encode_version_without, length},
+    version::{Draft, decode_version, encode, length},
 };
 use crate::{
     EntityId, HomeId, Space,
-    body::{Group, certain},
+    body::certain,
     defaults::MAX_SIBLINGS,
     grant::Right,
     hlc::Hlc,
@@ -27,6 +27,39 @@ use crate::{
 /// Most items of one offer, and most versions in all: a chunk has room for half as many, and a decoded one is
 /// many times longer than its shortest encoding.
 const MAX_ITEMS: usize = 4096;
+
+/// What one side of a session has said in its offers so far: the next one counts from it.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// The actors that it has named.
+    pub(crate) actors: Actors,
+    /// Its clock.
+    pub(crate) clock: Hlc,
+    /// How far the other side has got.
+    pub(crate) place: u64,
+}
+
+impl Said {
+    /// Returns what is sent of a clock, and takes note of it.
+    pub(crate) fn clock_step(&mut self, clock: Hlc) -> i64 {
+        clock.0.wrapping_sub(std::mem::replace(&mut self.clock, clock).0) as i64
+    }
+
+    /// Returns what is sent of a place, and takes note of it.
+    pub(crate) fn place_step(&mut self, place: u64) -> i64 {
+        place.wrapping_sub(std::mem::replace(&mut self.place, place)) as i64
+    }
+
+    fn step_clock(&mut self, step: i64) -> Hlc {
+        self.clock = Hlc(self.clock.0.wrapping_add_signed(step));
+        self.clock
+    }
+
+    fn step_place(&mut self, step: i64) -> u64 {
+        self.place = self.place.wrapping_add_signed(step);
+        self.place
+    }
+}
 
 /// A decoded offer.
 #[derive(Debug)]
@@ -68,19 +101,19 @@ impl Offer {
     /// # Errors
     ///
     /// Refuses what is malformed or beyond the bounds.
-    pub fn decode(frame: &[u8], sender: HomeId, me: HomeId, actors: &mut Actors) -> Result<Self, FrameError> {
+    pub fn decode(frame: &[u8], sender: HomeId, me: HomeId, said: &mut Said) -> Result<Self, FrameError> {
         let (OFFER, mut decoder) = open(frame)? else { return Err(FrameError::Kind) };
         let keys = length(decoder.map()?, 64)?;
         let mut offer = Self { clock: Hlc::default(), items: Vec::new(), seq: None, end: false, place: 0 };
         for _ in 0..keys {
             match decoder.u32()? {
-                0 => offer.clock = Hlc(decoder.u64()?),
-                1 => actors.learn(&mut decoder)?,
+                0 => offer.clock = said.step_clock(decoder.i64()?),
+                1 => said.actors.learn(&mut decoder)?,
                 2 => {
                     let count = length(decoder.array()?, MAX_ITEMS)?;
                     let mut versions = 0;
                     for _ in 0..count {
-                        let item = Item::decode(&mut decoder, offer.clock, sender, me, actors)?;
+                        let item = Item::decode(&mut decoder, offer.clock, sender, me, &said.actors)?;
                         versions += item.drafts.len();
                         if item.drafts.is_empty() || versions > MAX_ITEMS {
                             return Err(FrameError::Kind);
@@ -88,10 +121,12 @@ impl Offer {
                         offer.items.push(item);
                     }
                 }
-                3 => offer.seq = Some(decoder.u64()?),
-                4 => offer.end = decoder.bool()?,
-                5 => offer.place = decoder.u64()?,
-                6 if decoder.bool()? => actors.renew(),
+                key @ (3 | 4) => {
+                    offer.seq = Some(said.step_place(decoder.i64()?));
+                    offer.end = key == 4;
+                }
+                5 => offer.place = said.place.saturating_add(decoder.u64()?),
+                6 if decoder.bool()? => said.actors.renew(),
                 6 => {}
                 _ => decoder.skip()?,
             }
@@ -167,8 +202,6 @@ pub struct OfferBuilder {
     items: Encoder<Vec<u8>>,
     count: u64,
     place: u64,
-    /// Room for the groups of one version.
-    scratch: Vec<u8>,
 }
 
 impl OfferBuilder {
@@ -177,22 +210,22 @@ impl OfferBuilder {
         if actors.is_crowded() {
             actors.renew();
         }
-        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0, place: 0, scratch: Vec::new() }
+        Self { clock, items: Encoder::new(Vec::with_capacity(512)), count: 0, place: 0 }
     }
 
-    /// Adds an entity without the groups for which `has` is true.
+    /// Adds an entity without the groups that the receiver has.
     pub(crate) fn push(
         &mut self,
         number: u32,
         entity: &Entity,
         heading: Heading,
-        (me, receiver): (HomeId, HomeId),
+        known: &Known,
+        bodies: &mut Bodies,
         actors: &mut Actors,
-        has: impl Fn(&Group<'_>) -> bool,
     ) {
         let space = match entity.key.space {
-            Space::Home(home) if home == me => 0,
-            Space::Home(home) if home == receiver => 1,
+            Space::Home(home) if home == known.me.home => 0,
+            Space::Home(home) if home == known.peer => 1,
             _ => 2,
         };
         let named = if heading.name {
@@ -218,7 +251,8 @@ impl OfferBuilder {
         }
         certain(out.u8(5).and_then(|out| out.array(entity.siblings.len() as u64)));
         for version in entity.siblings.iter() {
-            encode_version_without(version, &has, (self.clock, actors), &mut self.scratch, out);
+            let (body, rest) = bodies.lacked(number, version, known);
+            encode(version, body, rest, (self.clock, actors), out);
         }
         if heading.replace {
             certain(out.u8(6).and_then(|out| out.bool(true)));
@@ -241,31 +275,31 @@ impl OfferBuilder {
     }
 
     /// Returns the frame.
-    pub(crate) fn finish(self, actors: &mut Actors, seq: Option<u64>, end: bool) -> Vec<u8> {
+    ///
+    /// The end of the log is a place that can be told.
+    pub(crate) fn finish(self, said: &mut Said, seq: Option<u64>, end: bool) -> Vec<u8> {
         let mut out = Encoder::new(Vec::with_capacity(self.len() + 64));
-        let renewed = actors.was_renewed();
-        let beyond = seq.is_some_and(|seq| self.place > seq);
-        let keys = [actors.has_news(), seq.is_some(), end, beyond, renewed];
+        let renewed = said.actors.was_renewed();
+        let beyond = seq.map_or(0, |seq| self.place.saturating_sub(seq));
+        let keys = [said.actors.has_news(), seq.is_some(), beyond > 0, renewed];
         let keys = 2 + keys.into_iter().filter(|said| *said).count() as u64;
         certain(out.array(2).and_then(|out| out.u8(OFFER)).and_then(|out| out.map(keys)));
         if renewed {
             certain(out.u8(6).and_then(|out| out.bool(true)));
         }
-        certain(out.u8(0).and_then(|out| out.u64(self.clock.0)));
-        if actors.has_news() {
+        certain(out.u8(0).and_then(|out| out.i64(said.clock_step(self.clock))));
+        if said.actors.has_news() {
             certain(out.u8(1));
-            actors.announce(&mut out);
+            said.actors.announce(&mut out);
         }
         certain(out.u8(2).and_then(|out| out.array(self.count)));
         out.writer_mut().extend_from_slice(self.items.writer());
         if let Some(seq) = seq {
-            certain(out.u8(3).and_then(|out| out.u64(seq)));
+            let key = if end { 4 } else { 3 };
+            certain(out.u8(key).and_then(|out| out.i64(said.place_step(seq))));
         }
-        if end {
-            certain(out.u8(4).and_then(|out| out.bool(true)));
-        }
-        if beyond {
-            certain(out.u8(5).and_then(|out| out.u64(self.place)));
+        if beyond > 0 {
+            certain(out.u8(5).and_then(|out| out.u64(beyond)));
         }
         out.into_writer()
     }

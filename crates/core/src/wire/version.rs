@@ -105,22 +105,29 @@ pub fn encode_version(version: &Version, clock: Hlc, actors: &mut Actors, out: &
     encode(version, version.body.as_bytes(), None, (clock, actors), out);
 }
 
-/// Encodes a version without the groups for which `has` is true, in the room that `scratch` has.
+/// Encodes a version without the groups for which `has` is true.
 pub fn encode_version_without(
     version: &Version,
     has: impl Fn(&Group<'_>) -> bool,
     (clock, actors): (Hlc, &mut Actors),
-    scratch: &mut Vec<u8>,
     out: &mut Encoder<Vec<u8>>,
 ) {
-    let mut body = BodyBuilder::in_place(version.dot, std::mem::take(scratch));
-    let mut rest = Rest::default();
-    version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
-    *scratch = body.into_bytes();
-    encode(version, scratch, rest.check(), (clock, actors), out);
+    let mut body = Vec::new();
+    let rest = strip(version, has, &mut body);
+    encode(version, &body, rest, (clock, actors), out);
 }
 
-fn encode(
+/// Appends the groups for which `has` is false, and returns the check of the others.
+pub(super) fn strip(version: &Version, has: impl Fn(&Group<'_>) -> bool, out: &mut Vec<u8>) -> Option<u32> {
+    let mut body = BodyBuilder::behind(version.dot, std::mem::take(out));
+    let mut rest = Rest::default();
+    version.groups().for_each(|group| if has(&group) { rest.add(&group) } else { body.push(group) });
+    *out = body.into_bytes();
+    rest.check()
+}
+
+/// Encodes a version with these groups, and the check of those left out.
+pub(super) fn encode(
     version: &Version,
     body: &[u8],
     rest: Option<u32>,
@@ -162,6 +169,27 @@ pub fn decode_version(
     clock: Hlc,
     actors: &Actors,
 ) -> Result<Draft, decode::Error> {
+    let (parts, body, rest) = decode_parts(decoder, clock, actors)?;
+    let body = Body::parse(body, parts.dot).map_err(decode::Error::custom)?;
+    Ok(Draft { version: Version { body, ..parts }, rest })
+}
+
+/// Decodes a version that this home has written, and whose bytes are known to be those.
+pub(crate) fn decode_trusted(
+    decoder: &mut Decoder<'_>,
+    clock: Hlc,
+    actors: &Actors,
+) -> Result<Version, decode::Error> {
+    let (parts, body, _) = decode_parts(decoder, clock, actors)?;
+    Ok(Version { body: Body::trusted(body, parts.dot), ..parts })
+}
+
+/// Decodes a version whose body is still to be read, with the check of the groups left out.
+fn decode_parts<'a>(
+    decoder: &mut Decoder<'a>,
+    clock: Hlc,
+    actors: &Actors,
+) -> Result<(Version, &'a [u8], Option<u32>), decode::Error> {
     let keys = length(decoder.map()?, 64)?;
     let (mut actor, mut hlc, mut context, mut body, mut rest, mut flags) = (None, None, None, None, None, 0);
     let (mut unknown, mut unknown_count) = (Vec::new(), 0u32);
@@ -189,7 +217,6 @@ pub fn decode_version(
     if context.dots().any(|seen| seen.actor == actor) {
         return Err(decode::Error::message("a context names others than the version's own actor"));
     }
-    let body = Body::parse(body, dot).map_err(decode::Error::custom)?;
     if unknown.len() > MAX_ENTITY {
         return Err(decode::Error::message("unknown keys are too long"));
     }
@@ -201,13 +228,13 @@ pub fn decode_version(
     let version = Version {
         dot,
         context,
-        body,
+        body: Body::default(),
         cause: cause(flags),
         deleted: flags & DELETED != 0,
         timed: flags & UNTIMED == 0,
         unknown,
     };
-    Ok(Draft { version, rest })
+    Ok((version, body, rest))
 }
 
 fn decode_context(decoder: &mut Decoder<'_>, actors: &Actors) -> Result<VersionVector, decode::Error> {

@@ -8,11 +8,8 @@ fn frames(entities: &[Entity]) -> Vec<Vec<u8>> {
         (Replica::new(HOMES[0], Options::default()), Replica::new(HOMES[1], Options::default()));
     entities.iter().enumerate().for_each(|(at, entity)| {
         let id = format!("light.l{at}").parse().unwrap();
-        villa.put_back(Entity {
-            seq: at as u64 + 1,
-            key: EntityKey { space: Space::Joint, id },
-            ..entity.clone()
-        });
+        let key = EntityKey { space: Space::Joint, id };
+        villa.put_back([Entity { seq: at as u64 + 1, key, ..entity.clone() }]);
     });
     let me = Introduction { name: "villa", proto_low: 1 };
     let mut to_flat = Session::open(HOMES[1], true, &me, &villa, 5_000);
@@ -88,7 +85,7 @@ proptest! {
         all.push(message.encode());
         let frame = damaged(which.get(&all).clone(), &damage);
         let _ = Message::decode_known(&frame);
-        if let Ok(offer) = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Actors::default()) {
+        if let Ok(offer) = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Said::default()) {
             prop_assert!(offer.items.len() <= frame.len());
         }
         let mut flat = Replica::new(HOMES[1], Options::default());
@@ -104,9 +101,8 @@ proptest! {
         damage in prop::collection::vec(any_damage(), 1..6),
     ) {
         let bytes = damaged(record::encode(&entity), &damage);
-        if let Ok(read) = record::decode(entity.key.clone(), 1, &bytes) {
-            let again = record::decode(entity.key.clone(), 1, &record::encode(&read)).unwrap();
-            prop_assert_eq!(again, read);
+        if let Ok(read) = record::decode(Place::of(&entity), &bytes) {
+            prop_assert_eq!(read, entity.clone());
         }
         for version in entity.siblings.iter() {
             let bytes = damaged(version.body.as_bytes().to_vec(), &damage);
@@ -119,10 +115,11 @@ proptest! {
     #[test]
     fn garbage_is_refused_or_harmless(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Message::decode_known(&bytes);
-        let _ = Offer::decode(&bytes, HOMES[0], HOMES[1], &mut Actors::default());
+        let _ = Offer::decode(&bytes, HOMES[0], HOMES[1], &mut Said::default());
         let _ = Body::parse(&bytes, dot(1));
         let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
-        let _ = record::decode(key, 1, &bytes);
+        let place = Place { key, birth: 1, seq: 1 };
+        prop_assert!(record::decode(place, &bytes).is_err());
     }
 }
 
@@ -135,7 +132,7 @@ fn huge_announced_lengths_cost_nothing() {
                 let mut frame = vec![0x82, kind, 0xa1, key, header];
                 frame.extend([0xff; 8]);
                 let _ = Message::decode_known(&frame);
-                let _ = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Actors::default());
+                let _ = Offer::decode(&frame, HOMES[0], HOMES[1], &mut Said::default());
             }
         }
     }
@@ -146,7 +143,7 @@ fn offer_of_very_many_small_things_is_refused() {
     let item = [0xa2, 0, 0, 5, 0x80];
     let mut frame = vec![0x82, 1, 0xa1, 2, 0x9a, 0, 2, 0, 0];
     (0..200_000).for_each(|_| frame.extend(item));
-    assert!(Offer::decode(&frame, HOMES[0], HOMES[1], &mut Actors::default()).is_err());
+    assert!(Offer::decode(&frame, HOMES[0], HOMES[1], &mut Said::default()).is_err());
 }
 
 #[test]

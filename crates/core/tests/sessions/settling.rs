@@ -259,7 +259,7 @@ fn policy_from_the_future_is_not_taken() {
     let (mut villa, mut flat, _) = members();
     villa.replica.set_joint_policy(policy(Strategy::Merge), true, NOW + 3_600_000);
     let offered = villa.replica.joint_policy().unwrap().clone();
-    assert!(flat.replica.adopt_joint_policy(offered, NOW).is_err());
+    assert!(flat.replica.adopt_joint_policy(&offered, NOW).is_err());
     assert_eq!(flat.replica.joint_policy(), None);
 }
 

@@ -165,7 +165,7 @@ fn edit_by_a_restored_home_does_not_hide_what_it_lost() {
     talk(&mut villa, &mut flat);
     let mut restored = Home::new(2);
     restored.replica = Replica::restore(restored.replica.actor(), clock, head, Options::default());
-    restored.replica.put_back(backup);
+    restored.replica.put_back([backup]);
     restored.replica.epochs.open(79, head);
     edits(&mut restored, &key, "b", 6);
     edits(&mut restored, &key, "c", 7);
@@ -237,4 +237,24 @@ fn entity_of_which_nothing_is_said_yet_is_there_and_keeps_its_class() {
     assert_eq!(again, [], "saying nothing of what is there changes nothing");
     villa.update(&hall, Class::Document, &Update::state("on"), Cause::Person, 3_000).expect("own entity");
     assert_eq!(villa.find(&hall).map(|entity| entity.class), Some(Class::Device));
+}
+
+#[test]
+fn edit_that_was_not_delivered_before_a_change_of_key_arrives_in_the_new_name() {
+    let (mut villa, mut flat) = pair();
+    let key = villa.replica.own("input_text.note".parse().unwrap());
+    edits(&mut villa, &key, "a", 0);
+    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
+    connect(&mut villa, &mut flat);
+    edits(&mut flat, &key, "b", 5);
+    let (old, new) = (flat.id(), HomeId([9; 32]));
+    flat.replica.rename(old, new);
+    villa.replica.rename(old, new);
+    connect(&mut villa, &mut flat);
+    assert_eq!(villa.sees(villa.id(), "input_text.note").as_deref(), Some(r#"="b""#));
+    assert_eq!(villa.reports, []);
+    let dots =
+        |home: &Home| home.replica.find(&key).unwrap().siblings.iter().map(|v| v.dot).collect::<Vec<_>>();
+    assert_eq!(dots(&villa), dots(&flat));
+    assert_eq!(dots(&villa).len(), 1);
 }

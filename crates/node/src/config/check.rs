@@ -48,6 +48,7 @@ pub(super) fn cross(loading: &mut Loading<'_>) {
     if !api.is_loopback() {
         loading.warnings.push(Warning::ApiOnNetwork(api));
     }
+    not_yet(loading);
 }
 
 /// Returns the directory that an XDG variable names, which must be absolute, or its default below `HOME`.
@@ -114,6 +115,14 @@ fn bridge(loading: &mut Loading<'_>) {
     let bridge = &loading.config.home_assistant;
     if bridge.token.is_some() && bridge.url.is_none() && !loading.places.contains_key("home_assistant.url") {
         report_at(loading, "home_assistant.token", Problem::TokenWithoutUrl);
+    }
+}
+
+/// Warns of what a file may say already and this version does not do: nobody is to count on it.
+fn not_yet(loading: &mut Loading<'_>) {
+    if loading.config.home_assistant.url.is_some() {
+        let instead = "there is no bridge to Home Assistant yet";
+        loading.warnings.push(Warning::Ignored { key: "home_assistant", instead });
     }
 }
 

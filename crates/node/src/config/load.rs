@@ -98,13 +98,23 @@ pub enum Warning {
         last: usize,
     },
     /// Encryption is off (T7).
-    #[error("encryption is off: everything on this machine can read and change what is synchronised")]
+    #[error(
+        "`sync.encryption.enabled` is false: there is no unencrypted protocol, so this home keeps to this machine"
+    )]
     Plain,
     /// The API can be reached from elsewhere and is not encrypted.
     #[error(
         "the API listens on {0} without encryption; anyone who can listen in on that network learns its token"
     )]
     ApiOnNetwork(IpAddr),
+    /// The key is for a later version.
+    #[error("`{key}` does nothing in this version: {instead}")]
+    Ignored {
+        /// The key.
+        key: &'static str,
+        /// What holds in its place.
+        instead: &'static str,
+    },
     /// No strategy is `custom`.
     #[error("`conflict_resolution.template` is set, but no strategy is `custom`")]
     TemplateUnused,

@@ -85,7 +85,7 @@ impl Loop {
                     self.records.news.insert(id);
                     self.remember_sides(id);
                 }
-                Effect::Removed(key) => drop(removed.insert(key)),
+                Effect::Removed(key, _) => drop(removed.insert(key)),
                 _ => {}
             }
         }

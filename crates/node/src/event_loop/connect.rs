@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use crosshome_core::{HomeId, pairing::Method};
 use tokio::sync::{mpsc, watch};
 
-use super::{Event, Loop, pairing::addresses_of, peers::Connector};
+use super::{
+    Event, Loop,
+    pairing::addresses_of,
+    peers::{Connector, Peer},
+};
 use crate::{
     channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
     defaults::{BACKOFF, DIAL_POLITELY, EAGER_TIME},
@@ -70,10 +74,12 @@ impl Loop {
         match secured.purpose() {
             Purpose::Pair => self.show_pairing(secured, address),
             Purpose::Sync => {
-                if let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.online()) {
+                self.link_up(id, secured, None);
+                let taken = |peer: &&mut Peer| peer.link.as_ref().is_some_and(|link| !link.dialed);
+                // Else the link this home has dialled stays, and its address is the one to remember.
+                if let Some(peer) = self.peers.get_mut(id).filter(taken) {
                     peer.address = Some(address.to_string());
                 }
-                self.link_up(id, secured, None);
             }
         }
     }
@@ -182,7 +188,13 @@ impl Dial {
                 Err(error) => failure = failure.or(Some((address.clone(), error.to_string(), None))),
             }
         }
-        let unknown = || (String::new(), "no address is known, waiting for its announcement".into(), None);
+        let unknown = || {
+            (
+                String::new(),
+                "no address is known: it has to be announced, or to connect to this home".into(),
+                None,
+            )
+        };
         let (address, reason, imposter) = failure.unwrap_or_else(unknown);
         let _ = self.post.send(Event::Unreachable { peer: self.peer, address, reason, imposter }).await;
         false
@@ -204,8 +216,8 @@ fn imposter(error: &ChannelError) -> Option<HomeId> {
     }
 }
 
-/// Returns how long to wait before the first try: not at all after a link that lasted, longer and longer after
-/// links that did not, and a moment in any case if the other home dials first.
+/// Returns how long to wait before the first try: not at all after a link that lasted, a second after one that was
+/// cut soon, longer and longer after faults, and a moment in any case if the other home dials first.
 fn first_pause(failures: u32, polite: bool) -> Duration {
     let pause = match failures {
         0 => Duration::ZERO,

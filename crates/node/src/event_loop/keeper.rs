@@ -1,8 +1,9 @@
 //! Carries the change log into the store: a follower like any session.
 //!
 //! A commit takes everything since the last one, so what is durable is always a prefix of the log.
-//! Lazy changes wait for the next flush; whatever must be durable now takes them along. Cursors go
-//! with the data that they acknowledge, and peers are told only when both are written.
+//! Lazy changes wait for the next flush; whatever must be durable now takes them along. A flush begins
+//! when the one before has ended, so what waits outside of the log is bounded even on a slow disk. Cursors
+//! go with the data that they acknowledge, and peers are told only when both are written.
 
 use crosshome_core::{
     EntityId, EntityKey, HomeId,
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{ConflictLog, Event, Loop, now_ms, registry::Registry};
 use crate::{
+    defaults::NEW_ENTITIES,
     node::NodeError,
     policies::Policies,
     store::{Batch, Committer, EntityRow, HistoryRow, PeerRow, StoreError},
@@ -50,6 +52,10 @@ pub(super) struct Keeper {
     committer: Committer,
     /// Everything up to this place of the log was handed to the store.
     handed: u64,
+    /// The latest birth among what was handed.
+    births: u64,
+    /// Whether a lazy batch is being written.
+    writing: bool,
     /// The stored clock's high-water mark.
     clock: Hlc,
     given: Given,
@@ -99,6 +105,8 @@ impl Keeper {
         Self {
             committer,
             handed: stored,
+            births: replica.table().births(),
+            writing: false,
             clock: Hlc::default(),
             given: Given::of(replica),
             dirty: Dirty::default(),
@@ -129,9 +137,9 @@ impl Keeper {
         self.dirty.lazily = true;
     }
 
-    pub(super) fn removed(&mut self, key: EntityKey) {
-        self.waiting.entities.push((key, None));
-        self.dirty.lazily = true;
+    pub(super) fn removed(&mut self, key: EntityKey, birth: u64) {
+        // Absorbed, so that what waits of its history goes with it.
+        self.note(Batch { removed: vec![(birth, key)], ..Batch::default() });
     }
 
     pub(super) fn forget_cursor(&mut self, peer: HomeId) {
@@ -151,13 +159,21 @@ impl Keeper {
         self.failure.as_ref()
     }
 
+    /// Tells whether lazy changes go to the store now: each second, and when many entities are new.
+    ///
+    /// A new entity is written once in any case; a known one may change again before the second is over.
+    fn may_flush(&mut self, births: u64) -> bool {
+        let due = std::mem::take(&mut self.flush) || births - self.births >= NEW_ENTITIES;
+        due && self.dirty.lazily && !self.writing
+    }
+
     /// Takes out all that the store lacks.
     fn collect(&mut self, replica: &Replica, peers: Vec<PeerRow>) -> (Batch, Vec<(HomeId, Cursor)>) {
         let mut batch = std::mem::take(&mut self.waiting);
         let table = replica.table();
         let changed = table.since(self.handed);
-        batch.entities.extend(changed.map(|(_, entity)| (entity.key.clone(), Some(EntityRow::of(entity)))));
-        (self.handed, batch.head) = (table.head(), table.head());
+        batch.entities.extend(changed.map(|(_, entity)| EntityRow::of(entity)));
+        (self.handed, batch.head, self.births) = (table.head(), table.head(), table.births());
         let dirty = std::mem::take(&mut self.dirty);
         if replica.clock().last() >= self.clock {
             self.clock = replica.clock().ahead(now_ms());
@@ -187,7 +203,7 @@ impl Loop {
                     now |= *durability == Durability::Now;
                     (self.keeper.dirty.lazily, self.keeper.dirty.cursors) = (true, true);
                 }
-                Effect::Removed(key) => self.keeper.removed(key.clone()),
+                Effect::Removed(key, birth) => self.keeper.removed(key.clone(), *birth),
                 Effect::Restamped => self.keeper.clock_reset(),
                 Effect::JointPolicy => self.note_joint_policy(),
                 _ => {}
@@ -195,8 +211,7 @@ impl Loop {
         }
         // The stored clock must stay ahead of every stamp that leaves the house.
         now |= self.replica.clock().last() >= self.keeper.clock && self.keeper.dirty.lazily;
-        let flush = std::mem::take(&mut self.keeper.flush) && self.keeper.dirty.lazily;
-        if !now && !flush {
+        if !now && !self.keeper.may_flush(self.replica.table().births()) {
             return Ok(());
         }
         let peers = if self.keeper.dirty.peers { self.peers.rows().cloned().collect() } else { Vec::new() };
@@ -210,6 +225,7 @@ impl Loop {
             self.stored(Written { head, cursors, result });
             return answer;
         }
+        self.keeper.writing = true;
         let post = self.keeper.post.clone();
         tokio::spawn(async move {
             let result = written.await;
@@ -220,6 +236,7 @@ impl Loop {
 
     /// Takes note that a batch is durable, or is not.
     pub(super) fn stored(&mut self, written: Written) {
+        self.keeper.writing = false; // all that was given before is written with it, or is not
         match written.result {
             Ok(()) => {
                 if self.keeper.failure.take().is_some() {
@@ -266,18 +283,42 @@ pub(super) fn failed(error: &StoreError) -> NodeError {
 
 #[cfg(test)]
 mod tests {
-    use crosshome_core::{grant::Selector, replica::Options};
+    use crosshome_core::{grant::Selector, replica::Options, table::Class, update::Update, version::Cause};
 
     use super::*;
     use crate::store::Store;
+
+    fn keeper(replica: &Replica) -> Keeper {
+        let (store, _) = Store::in_memory().expect("memory");
+        Keeper::new(Committer::start(store), 0, replica, mpsc::channel(1).0)
+    }
+
+    #[test]
+    fn first_sync_is_stored_while_it_comes_and_known_entities_wait_for_the_flush() {
+        let mut replica = Replica::new(HomeId([1; 32]), Options::default());
+        let mut keeper = keeper(&replica);
+        keeper.dirty.lazily = true;
+        for n in 0..NEW_ENTITIES {
+            assert!(!keeper.may_flush(replica.table().births()));
+            let key = replica.own(format!("sensor.n{n}").parse().expect("it is an id"));
+            let update = Update::state("1");
+            replica.update(&key, Class::Device, &update, Cause::Device, 1).expect("it is its own");
+        }
+        assert!(keeper.may_flush(replica.table().births()));
+        assert_eq!(keeper.collect(&replica, Vec::new()).0.entities.len() as u64, NEW_ENTITIES);
+        assert!(!keeper.may_flush(replica.table().births()), "all is handed");
+        keeper.dirty.lazily = true;
+        keeper.writing = true;
+        keeper.flush_soon();
+        assert!(!keeper.may_flush(replica.table().births()), "one batch is on its way");
+    }
 
     #[test]
     fn new_incarnation_and_rule_are_stored_without_being_announced_and_only_once() {
         let home = HomeId([1; 32]);
         let mut replica = Replica::new(home, Options::default());
         replica.epochs.open(0x5eed, 0);
-        let (store, _) = Store::in_memory().expect("memory");
-        let mut keeper = Keeper::new(Committer::start(store), 0, &replica, mpsc::channel(1).0);
+        let mut keeper = keeper(&replica);
         replica.reincarnate(1);
         replica.grants.set(None, Selector::Glob("light.*".into()), None, 1);
         let (batch, _) = keeper.collect(&replica, Vec::new());

@@ -14,7 +14,7 @@ use crosshome_core::{
     effect::Effect,
     pairing::{Role, SharedKey},
     replica::Replica,
-    session::Session,
+    session::{Round, Session},
 };
 use tokio::{
     sync::{
@@ -150,7 +150,7 @@ impl Link {
     }
 
     /// Hands bursts to the writer while it takes them; an error means that it has ended.
-    pub(super) fn pump(&mut self, replica: &Replica) -> Result<(), Ended> {
+    pub(super) fn pump(&mut self, round: &mut Round<'_>) -> Result<(), Ended> {
         loop {
             let permit = match self.writer.try_reserve() {
                 Ok(permit) => permit,
@@ -160,7 +160,7 @@ impl Link {
                 }
                 Err(TrySendError::Full(())) => continue, // it may have taken its burst before it saw the sign
             };
-            let burst = burst(&mut self.session, replica);
+            let burst = burst(&mut self.session, round);
             if burst.is_empty() {
                 return Ok(());
             }
@@ -170,7 +170,7 @@ impl Link {
 
     /// Hands over what the session still has to say, and lets it leave when the link is dropped.
     pub(super) fn last_words(&mut self, replica: &Replica) {
-        let (words, writer) = (burst(&mut self.session, replica), self.writer.clone());
+        let (words, writer) = (burst(&mut self.session, &mut Round::alone(replica)), self.writer.clone());
         tokio::spawn(async move {
             let _ = tokio::time::timeout(FAREWELL_TIME, writer.send(words)).await;
         });
@@ -197,10 +197,10 @@ impl Link {
 pub(super) struct Ended;
 
 /// Takes from a session what it has to say, up to a burst.
-fn burst(session: &mut Session, replica: &Replica) -> Vec<Vec<u8>> {
+fn burst(session: &mut Session, round: &mut Round<'_>) -> Vec<Vec<u8>> {
     let (mut burst, mut bytes) = (Vec::new(), 0);
     while bytes < BURST_BYTES {
-        let Some(frame) = session.offer(replica) else { break };
+        let Some(frame) = session.offer_in(round) else { break };
         bytes += frame.len();
         burst.push(frame);
     }

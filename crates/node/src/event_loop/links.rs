@@ -11,7 +11,7 @@ use crosshome_core::{
     effect::{Effect, Incident},
     epoch::Cursor,
     pairing::Method,
-    session::{Introduction, Session, SessionError},
+    session::{Introduction, Round, Session, SessionError},
     wire::Reason,
 };
 
@@ -97,15 +97,25 @@ impl Loop {
         }
     }
 
-    /// Takes note that a link has ended, and starts to reach the peer again.
+    /// Takes note that a link was lost, and starts to reach the peer again: within about a second if both homes had
+    /// spoken on it, for then the network is to blame.
     pub(super) fn link_down(&mut self, id: HomeId, number: u64, reason: String) {
+        self.end_of_link(id, number, reason, false);
+    }
+
+    /// The same; with a fault that would only come back, the peer is reached later and later.
+    fn end_of_link(&mut self, id: HomeId, number: u64, reason: String, fault: bool) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         if peer.link.as_ref().is_none_or(|link| link.number != number) {
             return self.rival_lost(id, number);
         }
         let was_online = peer.online();
         let steady = peer.link.take().is_some_and(|link| was_online && link.opened.elapsed() >= STEADY);
-        peer.failures = if steady { 0 } else { peer.failures + 1 };
+        peer.failures = match steady {
+            true => 0,
+            false if was_online && !fault => 1,
+            false => peer.failures + 1,
+        };
         peer.reason = Some(reason);
         if was_online {
             tracing::info!(peer = %id.short(), reason = peer.reason.as_deref(), "peer offline");
@@ -144,10 +154,12 @@ impl Loop {
 
     /// Fills every link that has room with what its session has to say.
     pub(super) fn pump(&mut self) {
+        let links = self.peers.paired().filter(|(_, peer)| peer.link.is_some()).count();
+        let mut round = if links > 1 { Round::shared(&self.replica) } else { Round::alone(&self.replica) };
         let mut lost = Vec::new();
         for (id, peer) in self.peers.paired_mut() {
             let Some(link) = &mut peer.link else { continue };
-            if link.pump(&self.replica).is_err() {
+            if link.pump(&mut round).is_err() {
                 lost.push((id, link.number));
             }
         }
@@ -249,7 +261,7 @@ impl Loop {
             link.session.close(reason);
             link.last_words(&self.replica);
         }
-        self.link_down(id, number, error.to_string());
+        self.end_of_link(id, number, error.to_string(), true);
     }
 
     fn said_goodbye(&mut self, id: HomeId, number: u64, reason: Reason) {
@@ -261,7 +273,7 @@ impl Loop {
             Reason::Cloned => "it sees two running homes with this home's key, and shuts out both",
             Reason::Superseded => "it uses another link",
         };
-        self.link_down(id, number, text.into());
+        self.end_of_link(id, number, text.into(), reason != Reason::Stopping);
         if reason == Reason::Cloned {
             self.accused(id);
         }

@@ -369,7 +369,7 @@ impl Loop {
         let now = self.desk.now_ms();
         if self.desk.windows().shown(now).is_some_and(|shown| shown.attempts_left > 0) {
             return Err(NodeError::Busy(
-                "a code is already on show: cancel it or wait until its time is over".into(),
+                "a code or link is already out there: cancel it with crosshome pair --cancel, or wait until its time is over".into(),
             ));
         }
         self.desk.windows().open(secrets, now, PAIRING_WINDOW_MS);

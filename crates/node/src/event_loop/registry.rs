@@ -1,9 +1,9 @@
 //! What this home says of its own entities beside their state: name, metadata, where they stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crosshome_core::{
-    EntityId, EntityKey,
+    EntityId, EntityKey, Space,
     effect::{Durability, Effect},
     grant::{Right, Selector, Traits},
     hlc::Hlc,
@@ -30,25 +30,35 @@ use crate::{
 pub(crate) type Registry = BTreeMap<EntityId, RegistryRow>;
 
 impl Loop {
+    /// Returns every entity of this home, also those that a bridge or a person made without registering them.
     pub(super) fn registry(&self) -> Vec<RegistryEntity> {
-        self.registry.iter().map(|(id, row)| self.registry_view(id, row)).collect()
+        let own = self.replica.table().in_space(Space::Home(self.me.id)).map(|(_, entity)| entity);
+        let made = own.filter(|entity| entity.view().is_some()).map(|entity| &entity.key.id);
+        let all: BTreeSet<_> = made.chain(self.registry.keys()).collect();
+        all.into_iter().map(|id| self.registry_view(id, &self.row(id))).collect()
     }
 
     pub(super) fn registered(&self, id: &str) -> Result<RegistryEntity, NodeError> {
-        let entry = id.parse::<EntityId>().ok().and_then(|id| self.registry.get_key_value(&id));
-        let (id, row) = entry.ok_or_else(|| not_found("entity", id))?;
-        Ok(self.registry_view(id, row))
+        let known = id.parse().ok().filter(|id| self.has(id)).ok_or_else(|| not_found("entity", id))?;
+        Ok(self.registry_view(&known, &self.row(&known)))
+    }
+
+    /// Tells whether this home has an entity, by its state or by the registry alone.
+    fn has(&self, id: &EntityId) -> bool {
+        let shown = |key| self.replica.find(&key).is_some_and(|entity| entity.view().is_some());
+        self.registry.contains_key(id) || shown(self.replica.own(id.clone()))
+    }
+
+    fn row(&self, id: &EntityId) -> RegistryRow {
+        self.registry.get(id).cloned().unwrap_or_else(|| blank(id))
     }
 
     pub(super) fn register(&mut self, register: &Register) -> Result<RegistryEntity, NodeError> {
         let id: EntityId = register.entity_id.parse().map_err(invalid)?;
         let with = register.home.as_deref().map(|home| self.peer_named(home)).transpose()?;
         self.store_takes_writes()?;
-        let mut row = self.registry.remove(&id).unwrap_or_else(|| blank(&id));
-        if let Err(error) = merge_metadata(&mut row, &register.metadata) {
-            self.registry.insert(id, row);
-            return Err(error);
-        }
+        let mut row = self.row(&id);
+        merge_metadata(&mut row, &register.metadata)?;
         self.keep(id.clone(), row);
         self.give_existence(&id, register.class)?;
         if register.shared {
@@ -63,10 +73,15 @@ impl Loop {
         change: &RegisterChange,
     ) -> Result<RegistryEntity, NodeError> {
         let id: EntityId = id.parse().map_err(|_| not_found("entity", id))?;
-        let mut row = self.registry.get(&id).cloned().ok_or_else(|| not_found("entity", id.as_str()))?;
+        if !self.has(&id) {
+            return Err(not_found("entity", id.as_str()));
+        }
         self.store_takes_writes()?;
-        merge_metadata(&mut row, &change.metadata)?;
-        self.keep(id.clone(), row);
+        if !change.metadata.is_empty() {
+            let mut row = self.row(&id);
+            merge_metadata(&mut row, &change.metadata)?;
+            self.keep(id.clone(), row);
+        }
         match change.shared {
             Some(true) => self.set_grant(None, Selector::Entity(id.clone()), Right::Read),
             Some(false) => self.withdraw_everywhere(&id),
@@ -131,17 +146,13 @@ impl Loop {
         let entity = self.replica.find(&key);
         let view = entity.and_then(|entity| entity.view());
         let shared_with = entity.map(|entity| self.shared_with(entity)).unwrap_or_default();
-        let shared = !shared_with.is_empty()
-            || self
-                .replica
-                .grants
-                .iter()
-                .any(|grant| grant.right.is_some() && grant.selector.matches(id, &row.traits));
+        // What is for everybody is shared before anybody is paired; this home itself is nobody whom a rule names.
+        let with_all = entity.is_some_and(|entity| self.replica.admits(self.me.id, entity).is_some());
         RegistryEntity {
             entity_id: id.to_string(),
             name: row.name.clone(),
             domain: id.domain().to_owned(),
-            shared,
+            shared: with_all || !shared_with.is_empty(),
             last_updated: stamp(view.as_ref().map_or(Hlc::default(), |view| view.dot.hlc)),
             last_updated_by: view
                 .map_or_else(|| self.me.name.clone(), |view| self.home_name(view.dot.actor.home)),

@@ -19,7 +19,7 @@ use crate::{
     identity::{Identity, Rotation},
     node::{NodeError, Reply},
     store::PeerRow,
-    views::KeyView,
+    views::{HomeView, KeyView},
 };
 
 /// A change of this home's key that peers have not all stored yet.
@@ -110,6 +110,7 @@ impl Loop {
             link.last_words(replica);
         }
         self.reach(new.id());
+        self.tell_unpaired(&HomeView { id: old.to_string(), name: self.home_name(new.id()) });
         self.tell_peer(new.id());
     }
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crosshome_core::{
     EntityId, HomeId, Space,
-    effect::{Durability, Effect},
-    grant::{Grants, Right, Selector, Traits},
+    grant::{Grant, Grants, Right, Selector, Traits},
     risk::is_risky,
     table::Entity,
 };
@@ -28,14 +27,14 @@ struct Change {
 }
 
 /// What is to stand where one peer and one selector meet.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rule {
-    /// This right.
-    Right(Right),
-    /// That wider rules do not hold here.
-    Exception,
     /// Nothing.
     Cleared,
+    /// That wider rules do not hold here.
+    Exception,
+    /// This right.
+    Right(Right),
 }
 
 impl Loop {
@@ -67,7 +66,14 @@ impl Loop {
 
     /// Sets a rule and tells everybody concerned.
     pub(super) fn set_grant(&mut self, peer: Option<HomeId>, selector: Selector, right: Right) {
-        self.apply(&[Change { peer, selector, to: Rule::Right(right) }]);
+        // Whoever shares something with all means those too from whom it was taken back.
+        let taken = self.replica.grants.iter().filter(|grant| {
+            peer.is_none() && grant.peer.is_some() && grant.right.is_none() && grant.selector == selector
+        });
+        let back = |grant: &Grant| Change { to: Rule::Cleared, peer: grant.peer, selector: selector.clone() };
+        let mut changes: Vec<_> = taken.map(back).collect();
+        changes.push(Change { peer, selector, to: Rule::Right(right) });
+        self.apply(&changes);
     }
 
     /// Takes an entity back from everyone.
@@ -107,11 +113,8 @@ impl Loop {
         changes.extend(risky);
         let before = self.seen_by(homes);
         let kept = self.replica.grants.clone();
-        let mut seq = self.replica.table().head();
-        for change in &changes {
-            seq += 1;
-            change.apply_to(&mut self.replica.grants, seq);
-        }
+        let seq = self.replica.table().head() + 1;
+        changes.iter().for_each(|change| change.apply_to(&mut self.replica.grants, seq));
         let after = self.seen_by(homes);
         self.replica.grants = kept;
         let added: Vec<_> = after.difference(&before).cloned().collect();
@@ -133,17 +136,13 @@ impl Loop {
     }
 
     fn apply(&mut self, changes: &[Change]) {
-        let peers = self.peers.ids();
-        for change in changes {
-            let (peer, selector) = (change.peer, change.selector.clone());
-            let effect = match change.to {
-                Rule::Right(right) => self.replica.grant(peer, selector, Some(right), &peers),
-                Rule::Exception => self.replica.grant(peer, selector, None, &peers),
-                Rule::Cleared => self.replica.revoke(peer, &selector, &peers),
-            };
-            self.effects.push(effect);
-        }
-        self.effects.push(Effect::Commit(Durability::Now));
+        let concerned =
+            |peer: &HomeId| changes.iter().any(|change| change.peer.is_none_or(|one| one == *peer));
+        let peers: Vec<_> = self.peers.ids().into_iter().filter(concerned).collect();
+        let effect = self.replica.change_rules(&peers, |rules, seq| {
+            changes.iter().for_each(|change| change.apply_to(rules, seq));
+        });
+        self.effects.push(effect);
         for (_, peer) in self.peers.paired_mut() {
             if let Some(link) = &mut peer.link {
                 link.session.regrant(&self.replica);
@@ -154,41 +153,45 @@ impl Loop {
     /// Returns what leaves nothing of what a selector covers with these peers (none means a rule for all of them):
     /// not even what was shared by its exact id, and nothing that another pattern would give or will give one day.
     fn withdrawals(&self, selector: &Selector, peers: &[Option<HomeId>]) -> Vec<Change> {
-        let grants = &self.replica.grants;
-        let given = |peer: Option<HomeId>| {
-            grants.iter().filter(move |grant| {
-                grant.right.is_some() && (grant.peer == peer || (peer.is_some() && grant.peer.is_none()))
-            })
-        };
-        let nowhere = Traits::default();
         let of_peer = |&peer: &Option<HomeId>| {
-            let covered = given(peer).filter(|grant| match &grant.selector {
-                Selector::Entity(id) if is_wide(selector) => {
-                    selector.matches(id, self.replica.traits.get(id).unwrap_or(&nowhere))
-                }
-                _ => false,
-            });
-            let exact = covered.map(|grant| match grant.peer == peer {
-                true => (grant.selector.clone(), Rule::Cleared),
-                false => (grant.selector.clone(), Rule::Exception),
-            });
-            let mut changes: BTreeMap<_, _> = BTreeMap::new();
-            // A rule for all stands behind the peer's own one, which goes too.
-            for (of, to) in exact {
-                let stays = changes.entry(of).or_insert(to);
-                *stays = if to == Rule::Exception { to } else { *stays };
-            }
-            let others = given(peer).any(|grant| is_wide(&grant.selector) && grant.selector != *selector);
-            let known = grants.iter().any(|grant| grant.peer == peer && grant.selector == *selector);
-            let to = match is_wide(selector) {
-                true if others => Rule::Exception,
-                false if peer.is_some() || known => Rule::Exception,
-                _ => Rule::Cleared,
-            };
-            changes.insert(selector.clone(), to);
-            changes.into_iter().map(|(selector, to)| Change { peer, selector, to }).collect::<Vec<_>>()
+            let mut rules = self.withdrawn_with(selector, peer);
+            rules.insert(selector.clone(), self.withdrawn(selector, peer));
+            rules.into_iter().map(move |(selector, to)| Change { peer, selector, to })
         };
         peers.iter().flat_map(of_peer).collect()
+    }
+
+    /// Returns what becomes of the selector's own rule: an exception where something wider may give the same.
+    fn withdrawn(&self, selector: &Selector, peer: Option<HomeId>) -> Rule {
+        let wider = self.given(peer).any(|grant| is_wide(&grant.selector) && grant.selector != *selector);
+        let known = |grant: &Grant| grant.peer == peer && grant.selector == *selector;
+        let single = || peer.is_some() || self.replica.grants.iter().any(known);
+        let needed = wider || (!is_wide(selector) && single());
+        if needed { Rule::Exception } else { Rule::Cleared }
+    }
+
+    /// Returns what becomes of the rules for single entities that a wide selector covers.
+    fn withdrawn_with(&self, selector: &Selector, peer: Option<HomeId>) -> BTreeMap<Selector, Rule> {
+        let (mut rules, nowhere) = (BTreeMap::new(), Traits::default());
+        for grant in self.given(peer).filter(|_| is_wide(selector)) {
+            let Selector::Entity(id) = &grant.selector else { continue };
+            if selector.matches(id, self.replica.traits.get(id).unwrap_or(&nowhere)) {
+                // Behind the peer's own rule may stand one for all.
+                let to = if grant.peer == peer { Rule::Cleared } else { Rule::Exception };
+                rules
+                    .entry(grant.selector.clone())
+                    .and_modify(|rule: &mut Rule| *rule = to.max(*rule))
+                    .or_insert(to);
+            }
+        }
+        rules
+    }
+
+    /// Returns the rules that give a peer something, or all of them.
+    fn given(&self, peer: Option<HomeId>) -> impl Iterator<Item = &Grant> {
+        let given =
+            move |grant: &&Grant| grant.right.is_some() && (grant.peer.is_none() || grant.peer == peer);
+        self.replica.grants.iter().filter(given)
     }
 
     /// Returns this home's entities that at least one of these homes may see.

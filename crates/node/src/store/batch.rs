@@ -2,9 +2,9 @@
 //!
 //! A [`Batch`] holds what has changed since the last one and is committed as a
 //! whole or not at all, so that a cursor is never ahead of the data it
-//! acknowledges. Rows stand in lists of `(key, row)`: the last one for a key
-//! counts, and nothing in place of a row removes it. Hence two batches merge by
-//! joining their lists, and what waits is never more than what is known.
+//! acknowledges. Rows stand in lists: the last one for a key counts, and nothing
+//! in place of a row, or a removal, ends it. Hence two batches merge by joining
+//! their lists, and what waits is never more than what is known.
 //!
 //! ```
 //! # use crosshome_node::store::Batch;
@@ -26,7 +26,7 @@ use crosshome_core::{
     grant::{Grant, Traits},
     hlc::Hlc,
     pairing::Method,
-    record,
+    record::{self, Place},
     table::Entity,
 };
 use zeroize::Zeroizing;
@@ -46,8 +46,10 @@ pub struct Batch {
     pub clock: Option<Hlc>,
     /// The epochs of the change log, when one began.
     pub epochs: Option<Epochs>,
-    /// Entities that have changed or are no longer known; with these goes their history.
-    pub entities: Vec<(EntityKey, Option<EntityRow>)>,
+    /// Entities that have changed.
+    pub entities: Vec<EntityRow>,
+    /// Entities that are no longer known; with these goes their history.
+    pub removed: Vec<(u64, EntityKey)>,
     /// How far peers have been followed, with just the entities that got this home there.
     pub cursors: Vec<(HomeId, Option<Cursor>)>,
     /// All rules, when one has changed.
@@ -67,8 +69,8 @@ pub struct Batch {
 /// An entity as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityRow {
-    /// Its place in this home's change log.
-    pub seq: u64,
+    /// Its name, its birth, and its place in this home's change log.
+    pub place: Place,
     /// Its state, for people who open the file.
     pub state: String,
     /// All that is known of it, by [`record::encode`].
@@ -152,8 +154,9 @@ impl Batch {
         replace(&mut self.grants, later.grants);
         replace(&mut self.gone, later.gone);
         replace(&mut self.peers, later.peers);
-        self.forget_history(&later.entities);
+        self.forget_history(&later.removed);
         self.entities.extend(later.entities);
+        self.removed.extend(later.removed);
         self.cursors.extend(later.cursors);
         self.registry.extend(later.registry);
         self.memos.extend(later.memos);
@@ -162,8 +165,9 @@ impl Batch {
 
     /// Drops rows that a later one for the same key has replaced, and history beyond what may wait.
     pub fn compact(&mut self) {
-        // A removal also takes the history along, so it counts even if the entity has come back since.
-        keep_last(&mut self.entities, |(key, row)| (key.clone(), row.is_none()));
+        let removed: HashSet<_> = self.removed.iter().map(|&(birth, _)| birth).collect();
+        self.entities.retain(|row| !removed.contains(&row.place.birth));
+        keep_last(&mut self.entities, |row| row.place.birth);
         keep_last(&mut self.cursors, |&(peer, _)| peer);
         keep_last(&mut self.registry, |(id, _)| id.clone());
         keep_last(&mut self.memos, |(key, _)| key.clone());
@@ -174,8 +178,9 @@ impl Batch {
 
     /// Returns how many rows the lists hold, repeats counted.
     pub fn len(&self) -> usize {
+        let entities = self.entities.len() + self.removed.len();
         let lists = [self.cursors.len(), self.registry.len(), self.memos.len(), self.history.len()];
-        self.entities.len() + lists.iter().sum::<usize>()
+        entities + lists.iter().sum::<usize>()
     }
 
     /// Tells whether the lists are empty; the batch may still carry whole tables or the clock.
@@ -188,9 +193,8 @@ impl Batch {
         2 * self.len() + WAITING_SPARE
     }
 
-    fn forget_history(&mut self, entities: &[(EntityKey, Option<EntityRow>)]) {
-        let removed: HashSet<_> =
-            entities.iter().filter(|(_, row)| row.is_none()).map(|(key, _)| key).collect();
+    fn forget_history(&mut self, removed: &[(u64, EntityKey)]) {
+        let removed: HashSet<_> = removed.iter().map(|(_, key)| key).collect();
         if !removed.is_empty() {
             self.history.retain(|row| !removed.contains(&row.key));
         }
@@ -200,7 +204,7 @@ impl Batch {
 impl EntityRow {
     /// Returns what is stored of an entity.
     pub fn of(entity: &Entity) -> Self {
-        Self { seq: entity.seq, state: shown(entity), record: record::encode(entity) }
+        Self { place: Place::of(entity), state: shown(entity), record: record::encode(entity) }
     }
 }
 
@@ -239,8 +243,10 @@ fn shown(entity: &Entity) -> String {
     if latest.deleted {
         return "(deleted)".into();
     }
-    let mut fields = latest.groups().flat_map(|group| group.fields());
-    let state = fields.find(|(name, _)| name.is_empty()).map_or("", |(_, value)| value);
-    let text = serde_json::from_str::<String>(state).unwrap_or_else(|_| state.into());
-    text.chars().take(STATE_SHOWN).collect()
+    let group = latest.group("state");
+    let state = group.into_iter().flat_map(|group| group.fields()).find(|(name, _)| name.is_empty());
+    let (_, json) = state.unwrap_or_default();
+    let mut text = serde_json::from_str(json).unwrap_or_else(|_| json.to_owned());
+    text.truncate(text.floor_char_boundary(STATE_SHOWN));
+    text
 }

@@ -21,12 +21,12 @@
 //! villa.update(&hall, Class::Device, &Update::state("on"), Cause::Person, 1_000)?;
 //!
 //! let (mut store, _) = Store::in_memory()?;
-//! let changed = villa.table().since(0).map(|(_, entity)| (entity.key.clone(), Some(EntityRow::of(entity))));
+//! let changed = villa.table().since(0).map(|(_, entity)| EntityRow::of(entity));
 //! let batch = Batch { durable: true, head: 1, actor: Some(Actor::first(me)), entities: changed.collect(), ..Batch::default() };
 //! store.commit(&batch)?;
 //!
 //! let mut again = Replica::new(me, Options::default());
-//! store.entities(|entity| again.put_back(entity))?;
+//! store.entities(|entities| again.put_back(entities))?;
 //! assert_eq!(again.find(&hall), villa.find(&hall));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -145,14 +145,17 @@ impl Store {
         closed.map_err(|error| StoreError::explain(&self.file, error))
     }
 
-    /// Reads every entity, in the order of the change log.
+    /// Gives every entity to `take`, in the order of their births, and returns what it makes of them.
     ///
     /// # Errors
     ///
     /// Tells that the file is damaged; the store then takes no batch any more.
-    pub fn entities(&mut self, each: impl FnMut(Entity)) -> Result<(), StoreError> {
+    pub fn entities<T>(
+        &mut self,
+        take: impl FnOnce(&mut dyn Iterator<Item = Entity>) -> T,
+    ) -> Result<T, StoreError> {
         let connection = self.connection()?;
-        read::entities(connection, each).map_err(|error| self.fail(error))
+        read::entities(connection, take).map_err(|error| self.fail(error))
     }
 
     /// Reads the versions kept of an entity, the newest first.

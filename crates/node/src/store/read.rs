@@ -9,7 +9,7 @@ use crosshome_core::{
     grant::{Grant, Right, Selector, Traits},
     hlc::Hlc,
     pairing::Method,
-    record,
+    record::{self, Place},
     table::Entity,
 };
 use rusqlite::{Connection, Error, Result, Row, types::Type};
@@ -96,21 +96,42 @@ impl Stored {
     }
 }
 
-/// Reads every entity, in the order of the change log.
-pub(super) fn entities(connection: &Connection, mut each: impl FnMut(Entity)) -> Result<()> {
+/// Gives every entity to `take`, in the order of their births.
+pub(super) fn entities<T>(
+    connection: &Connection,
+    take: impl FnOnce(&mut dyn Iterator<Item = Entity>) -> T,
+) -> Result<T> {
     let spaces: HashMap<i64, Space> =
         rows(connection, "SELECT number, name FROM spaces", |row| Ok((row.get(0)?, space(row, 1)?)))?
             .into_iter()
             .collect();
-    let mut all = connection.prepare("SELECT seq, space, entity_id, record FROM entities ORDER BY seq")?;
-    let mut found = all.query([])?;
-    while let Some(row) = found.next()? {
-        let space = *spaces.get(&row.get(1)?).ok_or_else(|| malformed(1, "an entity has no space"))?;
-        let key = EntityKey { space, id: text(row, 2)? };
-        let record = row.get_ref(3)?.as_blob()?;
-        each(record::decode(key, row.get(0)?, record).map_err(|error| malformed(3, &error.to_string()))?);
-    }
-    Ok(())
+    let mut all =
+        connection.prepare("SELECT birth, seq, space, entity_id, record FROM entities ORDER BY birth")?;
+    let mut failed = Ok(());
+    let mut last = 0;
+    let mut found = all.query_map([], |row| read_entity(row, &spaces))?.map_while(|read| match read {
+        Ok(entity) if entity.birth <= last => {
+            failed = Err(malformed(0, "entities are out of order"));
+            None
+        }
+        Ok(entity) => {
+            last = entity.birth;
+            Some(entity)
+        }
+        Err(error) => {
+            failed = Err(error);
+            None
+        }
+    });
+    let taken = take(&mut found);
+    failed.map(|()| taken)
+}
+
+fn read_entity(row: &Row<'_>, spaces: &HashMap<i64, Space>) -> Result<Entity> {
+    let space = *spaces.get(&row.get(2)?).ok_or_else(|| malformed(2, "an entity has no space"))?;
+    let key = EntityKey { space, id: text(row, 3)? };
+    let place = Place { key, birth: row.get(0)?, seq: row.get(1)? };
+    record::decode(place, row.get_ref(4)?.as_blob()?).map_err(|error| malformed(4, &error.to_string()))
 }
 
 /// Reads the versions kept of an entity, the newest first.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crosshome_core::{
     EntityKey, Space,
     grant::{Grant, Right, Selector},
+    record::Place,
 };
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
@@ -61,31 +62,18 @@ fn write_home(connection: &Connection, batch: &Batch, commit: u64) -> Result<()>
 }
 
 fn write_entities(connection: &Connection, batch: &Batch, spaces: &mut Spaces) -> Result<()> {
-    let mut put = connection.prepare_cached(
-        "INSERT INTO entities (seq, space, entity_id, state, record) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    // Moves the row to the end of the table. Another entity at that place would be a fault, and is refused.
-    let mut change = connection.prepare_cached(
-        "UPDATE entities SET seq = ?1, state = ?4, record = ?5 WHERE space = ?2 AND entity_id = ?3",
-    )?;
-    for (key, row) in &batch.entities {
-        let (space, id) = (space_number(connection, spaces, key.space)?, key.id.as_str());
-        let Some(EntityRow { seq, state, record }) = row else {
-            forget(connection, space, id)?;
-            continue;
-        };
-        if change.execute(params![seq, space, id, state, record])? == 0 {
-            put.execute(params![seq, space, id, state, record])?;
-        }
+    let mut put = connection.prepare_cached("REPLACE INTO entities VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for EntityRow { place, state, record } in &batch.entities {
+        let Place { key, birth, seq } = place;
+        let space = space_number(connection, spaces, key.space)?;
+        put.execute(params![birth, seq, space, key.id.as_str(), state, record])?;
     }
-    Ok(())
-}
-
-fn forget(connection: &Connection, space: i64, id: &str) -> Result<()> {
-    let sql = "DELETE FROM entities WHERE space = ?1 AND entity_id = ?2";
-    connection.prepare_cached(sql)?.execute(params![space, id])?;
-    let sql = "DELETE FROM history WHERE space = ?1 AND entity_id = ?2";
-    connection.prepare_cached(sql)?.execute(params![space, id])?;
+    let mut remove = connection.prepare_cached("DELETE FROM entities WHERE birth = ?1")?;
+    let mut forget = connection.prepare_cached("DELETE FROM history WHERE space = ?1 AND entity_id = ?2")?;
+    for (birth, key) in &batch.removed {
+        remove.execute([birth])?;
+        forget.execute(params![space_number(connection, spaces, key.space)?, key.id.as_str()])?;
+    }
     Ok(())
 }
 

@@ -1,12 +1,48 @@
 //! Two homes in one process: found, paired, shared, steered, withdrawn.
 
-use crosshome_core::{intent::Wish, update};
-use crosshome_node::{
-    node::{News, NodeError, Register, Report, Secret, Selection, ShareRequest, UnshareRequest},
-    views::{Class, Right},
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
 };
 
-use crate::houses::{House, eventually, online, paired};
+use crosshome_core::{intent::Wish, update};
+use crosshome_node::{
+    node::{
+        News, NodeError, Register, RegisterChange, Report, Secret, Selection, ShareRequest, UnshareRequest,
+    },
+    views::{Class, Right},
+};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::houses::{House, eventually, online, pair, paired};
+
+/// A way to a home that can be cut; what was on it is lost at once.
+struct Way {
+    address: String,
+    cut: tokio::sync::watch::Sender<u32>,
+}
+
+impl Way {
+    async fn to(address: String) -> Self {
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let own = format!("127.0.0.1:{}", door.local_addr().expect("bound").port());
+        let cut = tokio::sync::watch::Sender::new(0);
+        let cuts = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = door.accept().await {
+                let Ok(mut far) = TcpStream::connect(&address).await else { continue };
+                let mut cut = cuts.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address: own, cut }
+    }
+}
 
 /// Becomes the bridge of a house with one lamp that obeys and a lock that does not.
 async fn furnish(house: &House) {
@@ -142,6 +178,7 @@ async fn key_is_replaced_and_the_peer_follows() {
     villa.share("input_text.note", "flat", Right::Edit).await;
     flat.sees("input_text.note", Some("milk")).await;
     let before = villa.node().key_show().await.expect("shown").id;
+    let mut heard = flat.node().subscribe().expect("it runs");
     let after = villa.node().rotate_key().await.expect("rotated");
     assert_eq!(after.replaces.as_deref(), Some(&*before));
     eventually("the flat knows the new key", async || {
@@ -149,6 +186,17 @@ async fn key_is_replaced_and_the_peer_follows() {
     })
     .await;
     eventually("both are online again", async || online(&villa).await && online(&flat).await).await;
+    let gone = async {
+        loop {
+            match &heard.recv().await.expect("it runs").news {
+                News::PeerGone(home) => break home.id.clone(),
+                _ => continue,
+            }
+        }
+    };
+    let gone =
+        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("observers hear of the old id");
+    assert_eq!(gone, before);
     flat.set("villa/input_text.note", "bread").await.expect("edit is still granted");
     villa.sees("input_text.note", Some("bread")).await;
 }
@@ -250,4 +298,40 @@ async fn pattern_does_not_share_a_lock_by_the_way() {
     assert_eq!((asked.applied, asked.risky), (false, vec!["lock.door".to_owned()]));
     assert!(villa.node().share(ShareRequest { yes: true, ..all }).await.expect("shared").applied);
     flat.sees("lock.door", Some("locked")).await;
+}
+
+#[tokio::test]
+async fn entity_that_nobody_registered_is_in_the_registry_all_the_same() {
+    let (villa, flat) = paired().await;
+    for entity in ["light.hall", "light.attic", "lock.door"] {
+        villa.set(entity, "on").await.expect("set");
+    }
+    villa.share("light.hall", "flat", Right::Read).await;
+    let all = villa.node().registry().await.expect("it answers");
+    let shared: Vec<_> = all.iter().map(|entity| (entity.entity_id.as_str(), entity.shared)).collect();
+    assert_eq!(shared, [("light.attic", false), ("light.hall", true), ("lock.door", false)]);
+
+    villa.share("light.*", "flat", Right::Read).await;
+    villa.unshare("light.attic", &[]).await;
+    let shared = async |id: &str| villa.node().registered(id.into()).await.expect("known").shared;
+    assert!(!shared("light.attic").await, "taken out of the pattern");
+    let all = RegisterChange { shared: Some(true), ..RegisterChange::default() };
+    villa.node().change_registered("light.attic".into(), all).await.expect("changed");
+    assert!(shared("light.attic").await);
+    flat.sees("light.attic", Some("on")).await;
+}
+
+#[tokio::test]
+async fn loose_cable_does_not_make_homes_wait_longer_and_longer() {
+    let (villa, flat) = (House::new("villa"), House::new("flat"));
+    let way = Way::to(villa.address()).await;
+    pair(&villa, &flat, way.address.clone()).await;
+    let begun = Instant::now();
+    for _ in 0..5 {
+        way.cut.send_modify(|cuts| *cuts += 1);
+        eventually("the cut is noticed", async || !online(&flat).await || !online(&villa).await).await;
+        eventually("both are back", async || online(&flat).await && online(&villa).await).await;
+    }
+    // With pauses that double it would be half a minute.
+    assert!(begun.elapsed() < Duration::from_secs(15), "all back after {:?}", begun.elapsed());
 }

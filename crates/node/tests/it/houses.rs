@@ -135,17 +135,21 @@ pub(crate) async fn paired() -> (House, House) {
 /// Returns two homes that have paired by a code and whose documents are under a strategy.
 pub(crate) async fn paired_under(strategy: &'static str) -> (House, House) {
     let (villa, flat) = (House::under("villa", strategy), House::under("flat", strategy));
-    let shown = villa.node().pair_show().await.expect("a code");
-    let paired = flat
-        .node()
-        .pair_accept(Secret::new(shown.code), Some(villa.address()))
-        .await
-        .expect("the code is right");
-    assert_eq!(paired.name, "villa");
-    eventually("both are online", async || online(&villa).await && online(&flat).await).await;
+    let address = villa.address();
+    pair(&villa, &flat, address).await;
     (villa, flat)
 }
 
+/// Pairs two homes by a code that the villa shows and the flat types.
+pub(crate) async fn pair(villa: &House, flat: &House, address: String) {
+    let shown = villa.node().pair_show().await.expect("a code");
+    let paired =
+        flat.node().pair_accept(Secret::new(shown.code), Some(address)).await.expect("the code is right");
+    assert_eq!(paired.name, "villa");
+    eventually("both are online", async || online(villa).await && online(flat).await).await;
+}
+
+/// Tells whether the home is linked to another.
 pub(crate) async fn online(house: &House) -> bool {
     let status = house.node().status().await.expect("it answers");
     status.peers.iter().any(|peer| peer.state == crosshome_node::views::LinkState::Online)

@@ -1,5 +1,6 @@
 //! Parts of the running home together, in one test binary.
 
+mod backups;
 mod channel;
 mod conflicts;
 mod homes;

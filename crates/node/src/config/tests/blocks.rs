@@ -65,7 +65,9 @@ const SECRETS: &str = "sharing_key: correct horse battery\nha_token: eyJhbGciOi.
 
 #[test]
 fn original_block_works_unchanged() {
-    let config = Folder::home_assistant(ORIGINAL).config();
+    let loaded = Folder::home_assistant(ORIGINAL).load();
+    assert_eq!(loaded.warnings, []);
+    let config = loaded.config;
     assert!(
         config.enabled && config.discovery.enabled && config.sync.enabled && config.sync.encryption.enabled
     );
@@ -90,7 +92,11 @@ fn full_block_of_the_documents_is_read_whole() {
     assert_eq!((rules[0].pattern.as_str(), rules[0].strategy), ("climate.*", Strategy::UserChoice));
     assert!(rules[1].template.as_deref().is_some_and(|template| template.contains("max")));
     assert_eq!(config.conflict_resolution.default_rule().strategy, Strategy::LatestWins);
-    assert_eq!(loaded.warnings, []);
+    let warned: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warned,
+        ["`home_assistant` does nothing in this version: there is no bridge to Home Assistant yet",]
+    );
     let here = folder.path("configuration.yaml");
     assert_eq!(loaded.origin("sync.encryption.shared_key"), Origin::File { path: here, line: 18 });
     assert_eq!(loaded.origin("log.level"), Origin::Default);

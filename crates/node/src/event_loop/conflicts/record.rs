@@ -13,7 +13,7 @@ use crosshome_core::{
     conflict::Conflict,
     groups::STATE,
     policy::Strategy,
-    record,
+    record::{self, Place},
     siblings::Siblings,
     table::{Class, Entity},
     version::Version,
@@ -233,8 +233,9 @@ impl Record {
             home => Space::Home(home.parse().ok()?),
         };
         let key = EntityKey { space, id: entity_id.parse().ok()? };
-        let Entity { key, strategy, siblings, .. } =
-            record::decode(key, 0, &STANDARD.decode(versions).ok()?).ok()?;
+        let place = Place { key, birth: 0, seq: 0 };
+        let entity = record::decode(place, &STANDARD.decode(versions).ok()?).ok()?;
+        let Entity { key, strategy, siblings, .. } = entity;
         Some(Self { key, detected_at, strategy, versions: siblings, end })
     }
 }
@@ -286,7 +287,7 @@ pub(super) mod tests {
         context.remove(dot.actor);
         let base: Vec<_> = after.first().map(|first| first.groups().collect()).unwrap_or_default();
         let update = Update::replace(state, attributes).expect("an object");
-        let body = update.apply("note", &base, dot).expect("it is small");
+        let body = update.apply("note", base.iter().copied(), dot).expect("it is small");
         let body = body.unwrap_or_else(|| Body::of(dot, base));
         Version {
             dot,

@@ -26,14 +26,14 @@ CREATE TABLE spaces (
   name   TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- Every entity at its latest place in the change log: reading the table from its beginning is reading the log.
+-- Every entity, in the order in which this home came to know them.
 CREATE TABLE entities (
-  seq       INTEGER PRIMARY KEY,
+  birth     INTEGER PRIMARY KEY,           -- never given twice, and so the only key
+  seq       INTEGER NOT NULL,              -- its latest place in the change log
   space     INTEGER NOT NULL,
   entity_id TEXT    NOT NULL,
   state     TEXT    NOT NULL,              -- for people; what counts is the record
-  record    BLOB    NOT NULL,              -- CBOR: class, versions, right
-  UNIQUE (space, entity_id)
+  record    BLOB    NOT NULL               -- checksum and CBOR: class, versions, right
 ) STRICT;
 
 -- How far this home has followed each peer.

@@ -24,7 +24,7 @@ async fn commits_given_at_once_are_stored_in_their_order() {
     assert!(stored.clean && stored.head == 5_000);
     assert!(stored.commits < 5_000, "what waits is committed together");
     let newest: Vec<_> = states(&mut store).into_iter().map(|(_, state)| state).collect();
-    assert_eq!(newest, ["4993", "4994", "4995", "4996", "4997", "4998", "4999"]);
+    assert_eq!(newest, ["4998", "4999", "4993", "4994", "4995", "4996", "4997"]);
 }
 
 #[tokio::test]

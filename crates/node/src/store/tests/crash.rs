@@ -43,7 +43,7 @@ fn commits_until_it_is_killed() {
     let dir = env::var(DIR).expect("the parent names the directory");
     let (mut store, stored) = Store::open(Path::new(&dir)).unwrap();
     let mut scene = Scene::new();
-    store.entities(|entity| scene.replica.put_back(entity)).unwrap();
+    store.entities(|entities| scene.replica.put_back(entities)).unwrap();
     let first = stored.cursors.first().map_or(1, |(_, cursor)| cursor.seq() + 1);
     for n in first..u64::MAX {
         store.commit(&numbered(&mut scene, n)).unwrap();

@@ -87,7 +87,7 @@ fn commits_on_a_disk_that_fails_for_a_while() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, mut scene) = fill(dir.path());
     let limit = getrlimit(Resource::Fsize);
-    (0..500).for_each(|number| scene.set(number, "off"));
+    (0..1_000).for_each(|number| scene.set(number, "off"));
     let batch = scene.batch(true);
 
     setrlimit(Resource::Fsize, Rlimit { current: Some(100_000), ..limit }).unwrap();
@@ -98,7 +98,7 @@ fn commits_on_a_disk_that_fails_for_a_while() {
     }
     setrlimit(Resource::Fsize, limit).unwrap();
     store.commit(&batch).unwrap();
-    assert_eq!(states(&mut store).len(), 500);
+    assert_eq!(states(&mut store).len(), 1_000);
     assert_eq!(store.commits, 2);
 }
 

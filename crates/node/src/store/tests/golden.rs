@@ -30,8 +30,8 @@ fn sample() -> Batch {
     let mut joint = key(1);
     joint.space = Space::Joint;
     let mut entity = scene.replica.find(&key(1)).expect("it was made").clone();
-    (entity.key, entity.seq, entity.right) = (joint.clone(), 3, Some(Right::Edit));
-    batch.entities.push((joint, Some(EntityRow::of(&entity))));
+    (entity.key, entity.birth, entity.seq, entity.right) = (joint, 3, 3, Some(Right::Edit));
+    batch.entities.push(EntityRow::of(&entity));
     let selector = Selector::Glob("sensor.*".into());
     let mut cursor = Cursor::default();
     cursor.advance(0xa1, 40, Hlc::at(7));
@@ -136,7 +136,6 @@ fn store_of_version_1_opens_with_all_it_holds() {
     assert_eq!((stored.peers, stored.registry), (vec![peer()], vec![(key(0).id, registered())]));
     assert_eq!(stored.memos, [(sample.memos[0].0.clone(), "{}".into())]);
     assert_eq!(store.history(&key(0)).unwrap(), sample.history);
-    let rows = |entity| (crosshome_core::table::Entity::clone(entity).key, Some(EntityRow::of(entity)));
-    assert_eq!(all(&mut store).unwrap().iter().map(rows).collect::<Vec<_>>(), sample.entities);
+    assert_eq!(all(&mut store).unwrap().iter().map(EntityRow::of).collect::<Vec<_>>(), sample.entities);
     store.commit(&sample).unwrap();
 }

@@ -45,7 +45,7 @@ impl Scene {
     /// Collects what has changed since the last call, as the loop does.
     pub(super) fn batch(&mut self, durable: bool) -> Batch {
         let changed = self.replica.table().since(self.flushed);
-        let entities = changed.map(|(_, entity)| (entity.key.clone(), Some(EntityRow::of(entity)))).collect();
+        let entities = changed.map(|(_, entity)| EntityRow::of(entity)).collect();
         self.flushed = self.replica.table().head();
         Batch { durable, head: self.flushed, actor: Some(Actor::first(HERE)), entities, ..Batch::default() }
     }
@@ -77,9 +77,7 @@ pub(super) fn past(number: u64, at_ms: u64) -> HistoryRow {
 
 /// Reads all entities of a store.
 pub(super) fn all(store: &mut Store) -> Result<Vec<Entity>, StoreError> {
-    let mut found = Vec::new();
-    store.entities(|entity| found.push(entity))?;
-    Ok(found)
+    store.entities(|entities| entities.collect())
 }
 
 /// Reads the names and states that people would see.

@@ -1,0 +1,166 @@
+//! Strategies in a run: their authorities change them, people choose, functions decide, and the house reports on.
+
+use super::{World, checks::Checked, home::Running};
+use crate::{
+    EntityId, EntityKey, HomeId, Space,
+    conflict::Token,
+    effect::Effect,
+    json::Json,
+    policy::{Policy, Rule, Strategy},
+    replica::Choice,
+    table::{Class, Entity},
+    update::{Attributes, Update},
+    version::{Cause, Version},
+    view,
+};
+
+impl World {
+    /// Lets one thing happen that has to do with strategies.
+    pub(super) fn settle_something(&mut self) -> Checked {
+        let at = self.dice.below(self.homes.len());
+        match self.dice.below(10) {
+            0..2 => self.policy_changes(at),
+            2..4 => self.joint_policy_changes(at),
+            4..8 => self.person_chooses(at),
+            _ => self.house_reports(at),
+        }
+    }
+
+    /// Lets every home decide what its function has to; a running home does so whenever something has changed.
+    pub(super) fn decide(&mut self) -> Checked {
+        for at in 0..self.homes.len() {
+            for key in self.undecided(at) {
+                self.function_decides(at, &key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that what a function decides was decided, and that both homes settle alike.
+    pub(super) fn same_strategy(&self, here: &Entity, there: &Entity) -> Checked {
+        if here.strategy != there.strategy || here.view() != there.view() {
+            return Err(format!("I1: {here:?}\nis settled otherwise than\n{there:?}"));
+        }
+        match here.strategy == Strategy::Custom && here.is_open() {
+            true => Err(format!("I10: nobody decides {here:?}")),
+            false => Ok(()),
+        }
+    }
+
+    fn policy_changes(&mut self, at: usize) -> Checked {
+        let policy = self.any_policy();
+        self.note(|_| format!("{at} sets {policy:?}"));
+        let Some(Running { replica, .. }) = &mut self.homes[at].running else { return Ok(()) };
+        let effects = replica.set_policy(policy);
+        self.carry_out(at, None, &effects)
+    }
+
+    fn joint_policy_changes(&mut self, at: usize) -> Checked {
+        let (policy, deliberate) = (self.any_policy(), self.dice.chance(50));
+        let now = self.homes[at].now(self.time);
+        let member = self.joint.contains(&at);
+        let Some(Running { replica, .. }) = self.homes[at].running.as_mut().filter(|_| member) else {
+            return Ok(());
+        };
+        let effects = replica.set_joint_policy(policy.clone(), deliberate, now);
+        self.note(|_| format!("{at} sets for all {policy:?}, deliberate: {deliberate}"));
+        self.carry_out(at, None, &effects)
+    }
+
+    fn any_policy(&mut self) -> Policy {
+        let pattern = self.dice.pick(&["input_text.*", "*", "input_text.note", "input_text.j", "light.*"]);
+        let mut rule = |pattern: &str| Rule {
+            pattern: pattern.into(),
+            strategy: self.dice.pick(&Strategy::ALL),
+            template: None,
+        };
+        Policy::new([rule(pattern), rule("*")]).expect("two rules")
+    }
+
+    fn person_chooses(&mut self, at: usize) -> Checked {
+        let differing = |entity: &Entity| view::differ(&entity.siblings);
+        let keys = self.keys(at, differing);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let key = self.dice.pick(&keys);
+        let Some(entity) = self.replica(at).and_then(|replica| replica.find(&key)) else { return Ok(()) };
+        let shown = entity.siblings.clone();
+        let choice = match self.dice.below(3) {
+            0 => Choice::Take(shown[self.dice.below(shown.len())].dot),
+            1 => Choice::Merge,
+            _ => Choice::Value(Update::state("chosen")),
+        };
+        self.resolve(at, &key, Token::of(&shown), &choice, Cause::Person)
+    }
+
+    fn house_reports(&mut self, at: usize) -> Checked {
+        let id = self.dice.pick(&["input_text.note", "input_text.list", "input_text.plan"]);
+        let key = EntityKey { space: Space::Home(self.homes[at].id), id: parsed(id) };
+        self.write(at, &key, Class::Document, Cause::Device)
+    }
+
+    /// Returns what this home has to decide by its function.
+    fn undecided(&self, at: usize) -> Vec<EntityKey> {
+        let Some(replica) = self.replica(at) else { return Vec::new() };
+        let reachable = self.reachable(at);
+        self.keys(at, |entity| {
+            entity.strategy == Strategy::Custom
+                && entity.is_open()
+                && replica.decides(&entity.key, reachable.iter().copied())
+        })
+    }
+
+    /// Returns the members of the joint space that a home has a session with.
+    fn reachable(&self, at: usize) -> Vec<HomeId> {
+        let others = self.joint.iter().copied().filter(|other| *other != at);
+        let linked = others.filter(|other| self.links[&(at.min(*other), at.max(*other))].up);
+        linked.map(|other| self.homes[other].id).collect()
+    }
+
+    /// The function: the greatest of all states; as a function of the set it is the same in every home.
+    fn function_decides(&mut self, at: usize, key: &EntityKey) -> Checked {
+        let Some(entity) = self.replica(at).and_then(|replica| replica.find(key)) else { return Ok(()) };
+        let greatest = entity.siblings.iter().filter_map(state).max().map(str::parse::<Json>);
+        let state = greatest.and_then(Result::ok);
+        let token = Token::of(&entity.siblings);
+        let choice = Choice::Value(Update { state, attributes: Attributes::Keep });
+        self.resolve(at, key, token, &choice, Cause::Strategy)
+    }
+
+    fn resolve(
+        &mut self,
+        at: usize,
+        key: &EntityKey,
+        token: Token,
+        choice: &Choice,
+        cause: Cause,
+    ) -> Checked {
+        let now = self.homes[at].now(self.time);
+        let Some(Running { replica, .. }) = &mut self.homes[at].running else { return Ok(()) };
+        let Ok(effects) = replica.resolve(key, token, choice, cause, now) else { return Ok(()) };
+        let entity = replica.find(key).ok_or("an entity that was settled is not there")?.clone();
+        if effects.iter().any(|effect| matches!(effect, Effect::Conflict(_))) {
+            return Err(format!("I10: settling {key:?} made a conflict"));
+        }
+        self.report.writes += 1;
+        self.ledger.wrote(at, &entity)?;
+        self.note(|_| format!("{at} settles {key:?} as {cause:?}"));
+        self.carry_out(at, None, &effects)
+    }
+
+    fn keys(&self, at: usize, wanted: impl Fn(&Entity) -> bool) -> Vec<EntityKey> {
+        let all = self.replica(at).into_iter().flat_map(|replica| replica.table().iter());
+        all.filter(|(_, entity)| wanted(entity)).map(|(_, entity)| entity.key.clone()).collect()
+    }
+}
+
+/// Returns the canonical text of a version's state.
+fn state(version: &Version) -> Option<&str> {
+    let mut fields = version.groups().flat_map(|group| group.fields());
+    fields.find(|(name, _)| name.is_empty()).map(|(_, value)| value)
+}
+
+fn parsed(id: &str) -> EntityId {
+    id.parse().expect("an entity id")
+}

@@ -326,7 +326,16 @@ pub(crate) enum Strategy {
         /// How conflicts are settled
         #[arg(value_parser = ["latest-wins", "merge", "user-choice", "custom"])]
         strategy: String,
-        /// Only for these entities
+        /// Only for these entities [default: all that no rule names]
+        #[arg(long = "match", value_name = "GLOB")]
+        pattern: Option<String>,
+        /// For custom: what settles them, in Jinja [default: the configured template]
+        #[arg(long, value_name = "T")]
+        template: Option<String>,
+    },
+    /// Go back to the configuration
+    Reset {
+        /// Only for these entities [default: everything that was set at run time]
         #[arg(long = "match", value_name = "GLOB")]
         pattern: Option<String>,
     },

@@ -17,6 +17,7 @@ mod restore;
 mod run;
 mod share;
 mod status;
+mod strategy;
 mod unpair;
 mod unshare;
 mod watch;
@@ -49,7 +50,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Demo(demo) => demo::run(&demo, screen).await,
         Verb::Bench(bench) => bench::run(&bench, screen).await,
         Verb::Conflicts(conflicts) => conflicts::run(conflicts, &client?, screen).await,
-        Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
+        Verb::Strategy(strategy) => strategy::run(strategy, &client?, screen).await,
         Verb::Backup(backup) => backup::run(&backup, &client?, screen).await,
         Verb::Restore(restore) => restore::run(&restore, &cli.common, screen).await,
     }

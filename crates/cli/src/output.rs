@@ -156,7 +156,7 @@ fn exit(failure: &Failure) -> Exit {
         Failure::Exists(_) | Failure::File { .. } | Failure::Declined(_) => Exit::Failure,
         Failure::Garbled(_) | Failure::Risky(_) | Failure::NoPeer(_) | Failure::Interrupted => Exit::Failure,
         Failure::DemoHome { .. } | Failure::Story(_) => Exit::Failure,
-        Failure::Bench(_) | Failure::NotYet(_) | Failure::Output(_) => Exit::Failure,
+        Failure::Bench(_) | Failure::Output(_) => Exit::Failure,
     }
 }
 

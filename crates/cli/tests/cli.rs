@@ -108,6 +108,10 @@ async fn people_read_this() {
         "conflicts resolve climate.hall --merge",
         "conflicts resolve climate.hall --value cool",
         "conflicts resolve climate.hall --take villa --seen t0",
+        "strategy show",
+        "strategy set latest-wins --match light.*",
+        "strategy set custom --template broken",
+        "strategy reset",
     ] {
         record(&home, line, &mut all).await;
     }
@@ -138,6 +142,7 @@ async fn scripts_read_this() {
         "key --json show",
         "doctor --json",
         "unpair --json holiday",
+        "strategy --json show",
     ] {
         record(&home, line, &mut all).await;
     }

@@ -165,8 +165,6 @@ pub const PATTERN_BYTES: usize = 255;
 pub const SECRET_CHARS: usize = 8;
 /// More than any token that exists.
 pub const SECRET_BYTES: usize = 4096;
-/// More than any expression somebody can still read.
-pub const TEMPLATE_BYTES: usize = 16 * 1024;
 /// Linux's PATH_MAX.
 pub const PATH_BYTES: usize = 4096;
 /// Ten times the largest configuration seen in the wild; 0.1 s to parse on a small board.
@@ -370,6 +368,19 @@ pub const HISTORY_RATE: (u32, u32) = (100, 500);
 
 /// How long the simulated house leaves a command to its dead device unanswered: longer than any command lives.
 pub const SILENT_DEVICE: Duration = Duration::from_secs(60);
+
+// ---- strategies ----
+
+/// What one rendering of a template may use up: an instruction costs one, and so do 64 bytes that are made. It stays below
+/// 13 MB and 0.1 s, and the largest pair of versions is read, compared and written many times for it.
+pub const TEMPLATE_FUEL: u64 = 200_000;
+/// Characters shown of what is wrong with a template.
+pub const TEMPLATE_WORDS: usize = 120;
+/// How long a home's own function may take for one conflict: it may ask a service on the network, and nobody waits for it
+/// but the conflict.
+pub const FUNCTION_TIME: Duration = Duration::from_secs(10);
+/// Kind of the memos that hold policies.
+pub const POLICY: &str = "policy";
 
 // ---- backups ----
 

@@ -22,10 +22,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     channel::{Arrival, Door, Endpoint, Frame, Listener, Pins, Secured},
     config::Config,
+    custom::judge::Judge,
     defaults::{BURST, FLUSH_EVERY, HEARTBEAT},
     discovery::{Discovery, DiscoveryEvent},
     identity::PeerKey,
     node::{Inbox, NodeError, Request},
+    policies::Policies,
     store::Committer,
     views::Restored,
 };
@@ -35,6 +37,7 @@ mod clones;
 mod commands;
 mod conflicts;
 mod connect;
+mod deciding;
 mod doctor;
 mod doubt;
 mod entities;
@@ -51,12 +54,14 @@ mod requests;
 mod rotation;
 mod sharing;
 mod status;
+mod strategy;
 mod views;
 
 pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
 pub(crate) use conflicts::ConflictLog;
 use conflicts::Records;
+use deciding::{Decided, Deciding};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
 use metrics::Metrics;
@@ -87,6 +92,8 @@ pub(crate) enum Event {
     Sighted(DiscoveryEvent),
     /// The house has tried what a peer wanted.
     Performed(Performed),
+    /// A custom strategy has been asked.
+    Decided(Box<Decided>),
     /// A batch has been written, or not.
     Stored(keeper::Written),
 }
@@ -112,6 +119,8 @@ pub(crate) struct Loop {
     keeper: Keeper,
     desk: Desk,
     commands: Commands,
+    deciding: Deciding,
+    policies: Policies,
     records: Records,
     registry: Registry,
     metrics: Metrics,
@@ -139,6 +148,7 @@ pub(crate) struct Parts {
     pub(crate) door: Door,
     pub(crate) stores: Stores,
     pub(crate) committer: Committer,
+    pub(crate) judge: Judge,
     pub(crate) discovery: Option<Arc<Discovery>>,
     pub(crate) listener: Option<Arc<Listener>>,
     pub(crate) inbox: Inbox,
@@ -148,9 +158,9 @@ pub(crate) struct Parts {
 
 impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
-            parts;
-        let Stores { replica, peers, shut_out, registry, conflicts, stored, restored } = stores;
+        let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
+        let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
+        let Stores { replica, peers, shut_out, registry, policies, conflicts, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -173,6 +183,8 @@ impl Loop {
             keeper,
             desk,
             commands: Commands::default(),
+            deciding: Deciding::new(judge),
+            policies,
             records: Records::new(conflicts),
             registry,
             metrics: Metrics::default(),
@@ -190,7 +202,6 @@ impl Loop {
 
     /// Runs until told to stop, then says goodbye and commits what is left.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        self.apply_rules_for_now();
         self.reconcile_conflicts();
         self.begin();
         let mut beat = every(HEARTBEAT);
@@ -239,6 +250,7 @@ impl Loop {
             Event::Pairing(news) => self.pairing_news(news),
             Event::Sighted(event) => self.sighted(event),
             Event::Performed(performed) => self.performed(performed),
+            Event::Decided(decided) => self.decided(*decided),
             Event::Stored(written) => self.stored(written),
         }
     }
@@ -254,13 +266,18 @@ impl Loop {
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
+        self.decide_next();
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy | Effect::Conflict(_) => {}
-                Effect::Changed(number) => self.tell_changed(number),
+                Effect::Commit(_) | Effect::Restamped | Effect::Conflict(_) => {}
+                Effect::JointPolicy => self.joint_policy_changed(),
+                Effect::Changed(number) => {
+                    self.consider(number);
+                    self.tell_changed(number);
+                }
                 Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),
                 Effect::Settled { peer, outcome } => self.settled(peer, &outcome),

@@ -44,7 +44,7 @@ pub use token::{Token, TokenError};
 
 use events::Events;
 use guard::Guard;
-use routes::{backup, conflicts, entity, pairing, registry, root, sharing, sync};
+use routes::{backup, conflicts, entity, pairing, registry, root, sharing, strategy, sync};
 
 /// What every route may use.
 #[derive(Debug, Clone)]
@@ -96,6 +96,7 @@ fn api() -> Router<App> {
         .route("/conflicts", get(conflicts::list))
         .route("/conflicts/{id}", get(conflicts::show))
         .route("/conflicts/{id}/resolve", post(conflicts::resolve))
+        .route("/strategy", get(strategy::strategy).put(strategy::set).delete(strategy::reset))
         .route("/sync/status", get(sync::status))
         .route("/sync/entities", get(sync::entities))
         .route("/sync/entities/{id}", get(sync::entity))

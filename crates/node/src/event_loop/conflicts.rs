@@ -103,16 +103,6 @@ impl Loop {
         std::mem::take(&mut self.effects)
     }
 
-    /// Sets the policy that the configuration names.
-    pub(super) fn apply_rules_for_now(&mut self) {
-        use crosshome_core::policy::{Policy, Rule, Strategy};
-        let named = |word: &str| Strategy::ALL.into_iter().find(|s| s.name() == word).unwrap_or_default();
-        let chosen = &self.me.config.conflict_resolution;
-        let default = Rule { pattern: "*".into(), strategy: named(chosen.strategy.as_str()), template: None };
-        let policy = Policy::new([default]).unwrap_or_default();
-        self.effects.extend(self.replica.set_policy(policy));
-    }
-
     /// Brings the log in line with the entities at the start.
     pub(super) fn reconcile_conflicts(&mut self) {
         self.records.log.reconcile(&self.replica, Stamp::now());
@@ -255,7 +245,7 @@ impl Loop {
     }
 
     /// Returns the shortest name that finds the entity.
-    fn entity_label(&self, key: &EntityKey) -> String {
+    pub(super) fn entity_label(&self, key: &EntityKey) -> String {
         let own = |id| self.replica.find(&self.replica.own(id)).is_some();
         match key.space {
             Space::Home(home) if home == self.me.id => key.id.to_string(),

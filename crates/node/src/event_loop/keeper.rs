@@ -20,6 +20,7 @@ use super::{ConflictLog, Event, Loop, now_ms, registry::Registry};
 use crate::{
     defaults::NEW_ENTITIES,
     node::NodeError,
+    policies::Policies,
     store::{Batch, Committer, EntityRow, HistoryRow, PeerRow, StoreError},
     views::{Restored, Stamp},
 };
@@ -31,6 +32,7 @@ pub(crate) struct Stores {
     /// The peers that were shut out because they run twice.
     pub(crate) shut_out: Vec<(HomeId, Stamp)>,
     pub(crate) registry: Registry,
+    pub(crate) policies: Policies,
     pub(crate) conflicts: ConflictLog,
     /// The place in the log up to which everything is stored.
     pub(crate) stored: u64,
@@ -203,6 +205,7 @@ impl Loop {
                 }
                 Effect::Removed(key, birth) => self.keeper.removed(key.clone(), *birth),
                 Effect::Restamped => self.keeper.clock_reset(),
+                Effect::JointPolicy => self.note_joint_policy(),
                 _ => {}
             }
         }

@@ -37,6 +37,15 @@ impl Loop {
                 let result = self.resolve(&resolution);
                 self.answer_after(reply, result);
             }
+            Request::Strategy { reply } => drop(reply.send(Ok(self.strategy()))),
+            Request::SetStrategy { strategy, reply } => {
+                let result = self.set_strategy(&strategy);
+                self.answer_after(reply, result);
+            }
+            Request::ResetStrategy { pattern, reply } => {
+                let result = self.reset_strategy(pattern.as_deref());
+                self.answer_after(reply, result);
+            }
             Request::Registry { reply } => drop(reply.send(Ok(self.registry()))),
             Request::Registered { entity_id, reply } => drop(reply.send(self.registered(&entity_id))),
             Request::Register { register, reply } => {

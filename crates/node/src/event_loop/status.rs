@@ -25,6 +25,7 @@ impl Loop {
             entities: self.counts(),
             conflicts_open: self.conflicts_open(),
             restored: self.restored,
+            joint_strategy: self.joint_view(),
         }
     }
 

@@ -8,6 +8,7 @@ pub(super) mod pairing;
 pub(super) mod registry;
 pub(super) mod root;
 pub(super) mod sharing;
+pub(super) mod strategy;
 pub(super) mod sync;
 
 use axum::Json;

@@ -5,3 +5,4 @@ mod channel;
 mod conflicts;
 mod homes;
 mod houses;
+mod strategies;

@@ -9,9 +9,9 @@ use crosshome_node::{
     node::{EntityRef, Inbox, News, Node, NodeError, Request, Resolution, Settle, Update, Watch},
     views::{
         CallView, Class, ConflictStatus, ConflictView, EntityCounts, EntityView, Finding, HistoryView,
-        HomeSeen, HomeView, Invitation, KeyView, Level, LinkState, LocalPeer, PairedView, PairingNews,
-        PastVersion, PeerView, Pending, RegistryEntity, Right, SharePlan, ShownCode, Space, Stamp, Status,
-        VersionView, Via,
+        HomeSeen, HomeView, Invitation, JointView, KeyView, Level, LinkState, LocalPeer, PairedView,
+        PairingNews, PastVersion, PeerView, Pending, RegistryEntity, Right, RuleOrigin, RuleView, SharePlan,
+        ShownCode, Space, Stamp, Status, StrategyView, VersionView, Via,
     },
 };
 use serde_json::value::{RawValue, to_raw_value};
@@ -150,6 +150,18 @@ impl Script {
             Request::Conflict { id, reply } if is_conflict(&id) => _ = reply.send(Ok(conflict())),
             Request::Resolve { resolution, reply } => _ = reply.send(resolve(&resolution)),
             Request::Conflict { id, reply } => _ = reply.send(Err(not_found("conflict", id))),
+            Request::Strategy { reply } => _ = reply.send(Ok(strategy("merge"))),
+            Request::SetStrategy { strategy: wanted, reply } => {
+                _ = reply.send(match wanted.template.as_deref() {
+                    Some(text) if text.contains("{{") => Ok(strategy("custom")),
+                    Some(_) => Err(NodeError::Invalid("this is no Jinja template".into())),
+                    None => Ok(strategy(wanted.strategy.name())),
+                });
+            }
+            Request::ResetStrategy { pattern, reply } => {
+                assert_ne!(pattern.as_deref(), Some(""));
+                _ = reply.send(Ok(strategy("merge")));
+            }
             Request::Registry { reply } => _ = reply.send(Ok(vec![registered("light.hall", true)])),
             Request::Registered { entity_id, reply } if entity_id == "light.hall" => {
                 _ = reply.send(Ok(registered(&entity_id, true)))
@@ -271,6 +283,32 @@ fn status() -> Status {
         entities: EntityCounts { own: 3, shared: 1, received: 2 },
         conflicts_open: 1,
         restored: None,
+        joint_strategy: strategy("merge").joint,
+    }
+}
+
+/// What settles conflicts: one rule for climates, and a default of this strategy in both spaces.
+fn strategy(default: &str) -> StrategyView {
+    let rule = |pattern: &str, strategy: &str, origin| RuleView {
+        pattern: pattern.into(),
+        strategy: strategy.into(),
+        template: (strategy == "custom").then(|| "{{ remote.state }}".into()),
+        origin,
+    };
+    StrategyView {
+        own: vec![
+            rule("climate.*", "user-choice", RuleOrigin::Configuration),
+            rule("*", default, RuleOrigin::RunTime),
+        ],
+        joint: Some(JointView {
+            rules: vec![rule("*", default, RuleOrigin::RunTime)],
+            set_by: Some("holiday".into()),
+            at: Some(NOW),
+            deliberate: true,
+            strategy: default.into(),
+            configured: Some("latest-wins".into()),
+            reason: "chosen by a person at holiday, to whom this home's configuration gives way".into(),
+        }),
     }
 }
 

@@ -69,7 +69,7 @@ fn story_shows_every_way_that_a_command_can_end() {
         "villa shares three entities",
         "turns villa's light.living_room on, brightness 200: done",
         "setting it is not allowed",
-        "lock.cellar did not take the command",
+        "the bolt is jammed",
         "cover.awning got no answer within 10 s",
         "flat no longer has it",
         "Done in",

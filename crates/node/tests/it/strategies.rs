@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, TcpListener},
-    sync::{Mutex, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     time::Duration,
 };
 
@@ -403,6 +403,45 @@ async fn conflict_of_three_members_is_decided_by_one_and_all_show_it() {
         house.sees("30.0").await;
     }
     assert!(flat.joint().await.deliberate, "a restart with the same configuration changes nothing");
+}
+
+#[tokio::test]
+async fn when_the_member_that_decides_is_gone_the_next_one_does() {
+    let (busy, let_go) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(())));
+    let held = let_go.lock().expect("nobody else has it");
+    let function = |name: &'static str| {
+        let (busy, let_go) = (busy.clone(), let_go.clone());
+        Function::new(move |_, _, _, _| {
+            if busy.get() == Some(&name) {
+                drop(let_go.lock());
+            }
+            Ok(json!({"state": format!("decided by {name}"), "attributes": {}}))
+        })
+    };
+    let (mut villa, mut flat) = (House::new("villa", &[]), House::new("flat", &[]));
+    villa.settings = member("", "");
+    flat.settings = member("", &villa.address());
+    villa.start_with(function("villa"));
+    flat.start_with(function("flat"));
+    flat.joint_is("custom").await;
+    villa.online_with(1).await;
+    let ids = [&villa, &flat].map(|house| house.home.as_ref().expect("it runs").about().id);
+    busy.set(if ids[0] < ids[1] { "villa" } else { "flat" }).expect("once");
+    villa.set("1", json!({})).await;
+    flat.sees("1").await;
+    flat.stop().await;
+    flat.start_alone();
+    villa.set("2", json!({})).await;
+    flat.set("3", json!({})).await;
+    flat.stop().await;
+    flat.start_with(function("flat"));
+    let (mut first, next) = if ids[0] < ids[1] { (villa, flat) } else { (flat, villa) };
+    for house in [&first, &next] {
+        eventually("the conflict is open", async || house.shown().await.is_some_and(|shown| shown.2)).await;
+    }
+    first.stop().await;
+    next.sees(&format!("decided by {}", next.name)).await;
+    drop(held);
 }
 
 #[tokio::test]

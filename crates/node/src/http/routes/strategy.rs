@@ -67,3 +67,22 @@ pub(crate) struct Which {
 pub(crate) async fn reset(State(app): State<App>, Params(which): Params<Which>) -> Answer<StrategyView> {
     Ok(Json(app.node.reset_strategy(which.pattern).await?))
 }
+
+#[cfg(test)]
+mod tests {
+    use crosshome_core::policy::Strategy;
+
+    use super::*;
+
+    #[test]
+    fn rule_is_named_by_its_words_and_unknown_ones_are_refused() {
+        let read = |text: &str| {
+            let new = serde_json::from_str::<NewStrategy>(text).map_err(|error| error.to_string());
+            new.and_then(|new| StrategyRequest::try_from(new).map_err(|problem| problem.error))
+        };
+        let rule = read(r#"{"strategy": "merge", "match": "light.*"}"#).expect("well formed");
+        assert_eq!((rule.strategy, rule.pattern.as_deref()), (Strategy::Merge, Some("light.*")));
+        assert!(read(r#"{"strategy": "newest"}"#).expect_err("unknown").contains("latest-wins, merge"));
+        assert!(read(r#"{"strategy": "merge", "pattern": "light.*"}"#).is_err());
+    }
+}

@@ -18,10 +18,12 @@ impl Replica {
                     && tally.deleted < options.quota
                     && tally.bytes < options.quota_bytes
             }
-            Some(_) if tally.bytes < 2 * options.quota_bytes => true,
             Some(entity) => {
-                let weight: usize = offered.versions.iter().map(Version::weight).sum();
-                weight <= entity.siblings.iter().map(Version::weight).sum()
+                let known = &entity.siblings;
+                let kept = known.iter().filter(|version| !offered.versions.has_seen(version.dot));
+                let after: usize = offered.versions.iter().chain(kept).map(Version::weight).sum();
+                let before: usize = known.iter().map(Version::weight).sum();
+                after <= before || tally.bytes.saturating_sub(before) + after <= 2 * options.quota_bytes
             }
         };
         if room { Ok(()) } else { Err(Refusal::Quota) }

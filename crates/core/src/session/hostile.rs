@@ -182,7 +182,8 @@ fn encode_item(item: &Said1, clock: Hlc, actors: &mut Actors, out: &mut Encoder<
 
 /// A home with a device, a note that all may edit, and a secret that nobody sees.
 fn villa() -> Replica {
-    let mut villa = Replica::new(VILLA, Options { quota: QUOTA, quota_bytes: QUOTA_BYTES, ..Options::default() });
+    let mut villa =
+        Replica::new(VILLA, Options { quota: QUOTA, quota_bytes: QUOTA_BYTES, ..Options::default() });
     villa.epochs.open(EPOCH, 0);
     for (id, class) in [
         ("light.hall", Class::Device),

@@ -114,9 +114,9 @@ mod tests {
     fn what_is_there_does_not_grow_without_end() {
         let (mut villa, own) = (villa(100, 10_000), Space::Home(PEER));
         offer(&mut villa, own, "light.a", 1, Some(9_000)).unwrap();
-        offer(&mut villa, own, "light.a", 2, Some(30_000)).unwrap();
-        assert_eq!(offer(&mut villa, own, "light.a", 3, Some(60_000)), Err(Refusal::Quota));
-        assert!(offer(&mut villa, own, "light.a", 4, Some(29_000)).is_ok(), "less is welcome");
+        offer(&mut villa, own, "light.a", 2, Some(19_000)).unwrap();
+        assert_eq!(offer(&mut villa, own, "light.a", 3, Some(30_000)), Err(Refusal::Quota));
+        assert!(offer(&mut villa, own, "light.a", 4, Some(18_000)).is_ok(), "less is welcome");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! is created anew under the same id begins another life, at the stamp [`Entity::born`]; an edit
 //! whose author has seen nothing of this life was made on an earlier one. So nothing has to be
 //! remembered of what was forgotten, and forgetting early costs a repair, never a resurrection
-//! ([decision 7](https://github.com/crosshome/crosshome/blob/main/docs/decisions/0007-deletions-are-forgotten.md)).
+//! (`docs/decisions/0007-deletions-are-forgotten.md`).
 //!
 //! ```
 //! # use crosshome_core::{HomeId, replica::{Options, Replica}, update::Update, version::Cause, table::Class};

@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod completions;
 mod config;
+mod conflicts;
 mod demo;
 mod discover;
 mod doctor;
@@ -48,7 +49,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Run(run) => run::run(run, &cli.common, screen).await,
         Verb::Demo(demo) => demo::run(&demo, screen).await,
         Verb::Bench(bench) => bench::run(&bench, screen).await,
-        Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
+        Verb::Conflicts(conflicts) => conflicts::run(conflicts, &client?, screen).await,
         Verb::Strategy(strategy) => strategy::run(strategy, &client?, screen).await,
         Verb::Backup(backup) => backup::run(&backup, &client?, screen).await,
         Verb::Restore(restore) => restore::run(&restore, &cli.common, screen).await,

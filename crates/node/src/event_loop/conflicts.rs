@@ -159,7 +159,7 @@ impl Loop {
             );
             if self.inbox.notices.is_heard() {
                 let view = self.shown_conflict(id, record).view;
-                self.inbox.notices.tell(|| News::Conflict(view));
+                self.inbox.notices.tell(|| News::Conflict(Box::new(view)));
             } else {
                 self.inbox.notices.skip();
             }

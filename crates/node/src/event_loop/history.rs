@@ -2,7 +2,7 @@
 //!
 //! Every version of a document that this home has shown, or that has lost a conflict, enters the history with the
 //! commit that brought it. Devices do not: a sensor reports as often as it likes, nothing of it can be lost to another
-//! home, and the house records it already (decision 7). A bulk transfer enters up to the [`Allowance`], so it costs
+//! home, and the house records it already (decision 13). A bulk transfer enters up to the [`Allowance`], so it costs
 //! no more than a busy household.
 
 use std::{collections::HashMap, time::Instant};

@@ -39,7 +39,7 @@ pub enum News {
     /// A peer was unpaired.
     PeerGone(HomeView),
     /// A conflict was found, grew, or is settled now, as its status tells.
-    Conflict(ConflictView),
+    Conflict(Box<ConflictView>),
     /// A custom strategy failed, and latest-wins settled the conflict.
     Fallback(FallbackView),
     /// A code on show got somewhere.

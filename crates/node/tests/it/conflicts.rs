@@ -1,7 +1,7 @@
 //! Changes made apart, between running homes: on record in both, shown, settled by people, overruled.
 
 use crosshome_node::{
-    node::{News, NodeError, Resolution, Settle, Update},
+    node::{News, NodeError, Report, Resolution, Settle, Update},
     views::{ConflictStatus, ConflictView, Right},
 };
 
@@ -236,4 +236,25 @@ async fn choice_names_a_side_and_a_token_that_exist() {
     assert!(matches!(unknown, Err(NodeError::NotFound { what: "conflict", .. })), "{unknown:?}");
     let by_id = conflict(&villa).await.expect("on record").id;
     assert_eq!(villa.node().conflict(by_id).await.expect("found").entity_id, NOTE);
+}
+
+#[tokio::test]
+async fn reports_of_a_device_leave_no_history_and_writes_of_a_document_do() {
+    let villa = House::under("villa", "latest-wins");
+    for n in 0..1_000 {
+        let report = Report {
+            entity_id: "sensor.power".parse().expect("an id"),
+            update: crosshome_core::update::Update::state(&n.to_string()),
+            class: None,
+        };
+        villa.node().report(vec![report]).await.expect("reported");
+    }
+    for n in 0..30 {
+        villa.set(NOTE, &n.to_string()).await.expect("set");
+    }
+    let history = villa.node().history(named("sensor.power")).await.expect("it is there");
+    let states: Vec<_> = history.versions.iter().filter_map(|version| version.state.as_deref()).collect();
+    assert_eq!(states, ["999"], "a device shows what it is");
+    let expected: Vec<_> = (10..30).rev().map(|n| n.to_string()).collect();
+    assert!(past(&villa).await.iter().map(|(state, _)| state).eq(&expected), "a document the newest twenty");
 }

@@ -157,8 +157,8 @@ impl Record {
     /// Returns the groups in which a change of this version was outvoted by a later one.
     fn outvoted(&self, version: &Version) -> Vec<Box<str>> {
         let (merged, contested) = view::merged(&self.versions);
-        let outvoted = |key: &Box<str>| {
-            let shown = merged.iter().find(|group| group.key() == &**key);
+        let outvoted = |key: &str| {
+            let shown = merged.iter().find(|group| group.key() == key);
             let (Some(shown), Some(own)) = (shown, version.group(key)) else { return false };
             // what another author had seen and left otherwise was replaced, not outvoted
             let replaced = self.versions.iter().any(|other| {
@@ -166,7 +166,7 @@ impl Record {
             });
             !replaced && !own.same_values(shown)
         };
-        contested.into_iter().filter(outvoted).collect()
+        contested.into_iter().filter(|key| outvoted(key)).collect()
     }
 
     /// Returns how it was settled, in words; nothing while it is open.

@@ -1,7 +1,7 @@
 //! The strategy `custom`: a template, or a function of the program that runs the home, settles a conflict.
 //!
 //! Only the authority of a space asks, and what comes of it is written once
-//! (`event_loop/deciding.rs`). A `Case` is what is asked: the home's own newest version as `local`, the
+//! (`event_loop/deciding.rs`). A case is what is asked: the home's own newest version as `local`, the
 //! others in the order of their rank; with more than two, what comes of the first pair stands as `local`
 //! against the next. A template's text may come from another member of the joint space, so it is
 //! bounded in every respect (`template`); a [`Function`] is this machine's own, and only its time is bounded.

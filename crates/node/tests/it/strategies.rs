@@ -407,13 +407,13 @@ async fn conflict_of_three_members_is_decided_by_one_and_all_show_it() {
 
 #[tokio::test]
 async fn when_the_member_that_decides_is_gone_the_next_one_does() {
-    let (busy, let_go) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(())));
-    let held = let_go.lock().expect("nobody else has it");
+    let (let_go, held) = mpsc::channel::<()>();
+    let (busy, held) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(held)));
     let function = |name: &'static str| {
-        let (busy, let_go) = (busy.clone(), let_go.clone());
+        let (busy, held) = (busy.clone(), held.clone());
         Function::new(move |_, _, _, _| {
             if busy.get() == Some(&name) {
-                drop(let_go.lock());
+                let _ = held.lock().map_err(|_| "poisoned")?.recv();
             }
             Ok(json!({"state": format!("decided by {name}"), "attributes": {}}))
         })
@@ -441,7 +441,7 @@ async fn when_the_member_that_decides_is_gone_the_next_one_does() {
     }
     first.stop().await;
     next.sees(&format!("decided by {}", next.name)).await;
-    drop(held);
+    drop(let_go);
 }
 
 #[tokio::test]

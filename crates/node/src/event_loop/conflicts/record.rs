@@ -3,7 +3,7 @@
 //! A record keeps the versions whole, with what their authors had seen. So what differs, who lost to which
 //! strategy and what a merge makes of them is worked out when somebody asks, and never has to agree with a
 //! copy. Stored it is one JSON text: what people read stands beside the versions, which are the CBOR of
-//! [`record`](crosshome_core::record) in base64.
+//! [`record`] in base64.
 
 use std::collections::{BTreeMap, BTreeSet};
 

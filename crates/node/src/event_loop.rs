@@ -52,6 +52,7 @@ mod status;
 mod views;
 
 pub(crate) use clones::shut_out;
+pub(crate) use commands::taken_before;
 use commands::{Commands, Performed};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
@@ -145,7 +146,7 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
             parts;
-        let Stores { replica, peers, shut_out, registry, stored, restored } = stores;
+        let Stores { replica, peers, shut_out, taken, registry, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -158,6 +159,7 @@ impl Loop {
                 }
             }
         }
+        let commands = Commands::new(me.id, &taken);
         Self {
             me,
             replica,
@@ -167,7 +169,7 @@ impl Loop {
             peers,
             keeper,
             desk,
-            commands: Commands::default(),
+            commands,
             registry,
             metrics: Metrics::default(),
             discovery,
@@ -196,7 +198,7 @@ impl Loop {
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.close_expired_window();
-                    self.commands.expire(now_ms());
+                    self.expire_commands();
                     self.mark_synced();
                     self.doubt_silent_links();
                 }
@@ -234,9 +236,11 @@ impl Loop {
 
     /// Commits what the effects ask for, then carries them out.
     async fn turn(&mut self) {
-        let effects = std::mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        self.judge_intents(&mut effects);
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
+        self.give_taken(&committed);
         self.pump(); // before the answers: a caller can wait longer than a peer
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
@@ -246,15 +250,16 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy => {}
+                // intents are judged before the commit
+                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy | Effect::Perform { .. } => {}
                 Effect::Conflict(conflict) => {
                     let Conflict { key, strategy, .. } = *conflict;
                     tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
                 }
                 Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key, _) => self.tell_removed(&key),
-                Effect::Perform { peer, intent } => self.perform(peer, intent),
-                Effect::Settled { peer, outcome } => self.settled(peer, &outcome),
+                Effect::Settled { peer, outcome } => self.hear_outcome(peer, outcome),
+                Effect::Pinged { peer, nonce } => self.commands.pinged(peer, nonce),
                 Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),
                 Effect::Echo { peer, nonce } => self.peers.echo(peer, nonce),
                 Effect::Report { peer, incident } => self.report(peer, incident),

@@ -37,7 +37,7 @@ use crate::{
     config::Config,
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{Event, Loop, Me, Parts, Stores, now_ms, shut_out},
+    event_loop::{Event, Loop, Me, Parts, Stores, now_ms, shut_out, taken_before},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -252,8 +252,8 @@ fn recall(
         memos,
         ..Batch::default()
     };
-    let shut_out = shut_out(&stored.memos);
-    Ok((Stores { replica, peers: stored.peers, shut_out, registry, stored: head, restored }, first))
+    let (shut_out, taken) = (shut_out(&stored.memos), taken_before(&stored.memos));
+    Ok((Stores { replica, peers: stored.peers, shut_out, taken, registry, stored: head, restored }, first))
 }
 
 /// Takes a new incarnation at the first start after a restore, and returns when the last one was.

@@ -19,54 +19,54 @@ use crosshome_node::{
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 
-struct House {
+pub(crate) struct House {
     home: Option<Home>,
     dir: TempDir,
-    name: &'static str,
+    pub(crate) name: &'static str,
 }
 
 impl House {
-    fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let mut house = Self { home: None, dir: TempDir::new().expect("a temporary folder"), name };
         house.start();
         house
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.home = Some(Home::start(config(self.name, self.dir.path())).expect("the home starts"));
     }
 
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.home.take().expect("it runs").stop().await;
     }
 
-    fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         self.home.as_ref().expect("it runs").node()
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let address = self.home.as_ref().and_then(|home| home.about().sync_address).expect("sync is on");
         format!("127.0.0.1:{}", address.port())
     }
 
-    async fn set(&self, entity: &str, state: &str) -> Result<EntityView, NodeError> {
+    pub(crate) async fn set(&self, entity: &str, state: &str) -> Result<EntityView, NodeError> {
         let update = Update { state: Some(state.into()), ..Update::default() };
         self.node().update_entity(named(entity), update).await
     }
 
-    async fn state(&self, entity: &str) -> Option<String> {
+    pub(crate) async fn state(&self, entity: &str) -> Option<String> {
         self.node().entity(named(entity)).await.ok()?.state
     }
 
     /// Waits until the home sees an entity in a state.
-    async fn sees(&self, entity: &str, state: Option<&str>) {
+    pub(crate) async fn sees(&self, entity: &str, state: Option<&str>) {
         eventually(&format!("{} sees {entity} {state:?}", self.name), async || {
             self.state(entity).await.as_deref() == state
         })
         .await;
     }
 
-    async fn share(&self, entity: &str, with: &str, right: Right) {
+    pub(crate) async fn share(&self, entity: &str, with: &str, right: Right) {
         let share = ShareRequest {
             patterns: vec![entity.into()],
             with: vec![with.into()],
@@ -98,11 +98,11 @@ fn config(name: &str, dir: &Path) -> Config {
     Config::load(&Sources { overrides, ..Sources::default() }).expect("it is valid").config
 }
 
-fn named(entity: &str) -> EntityRef {
+pub(crate) fn named(entity: &str) -> EntityRef {
     entity.parse().expect("an entity id")
 }
 
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -112,7 +112,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Returns two homes that have paired by a code.
-async fn paired() -> (House, House) {
+pub(crate) async fn paired() -> (House, House) {
     let (villa, flat) = (House::new("villa"), House::new("flat"));
     let address = villa.address();
     pair(&villa, &flat, address).await;
@@ -120,13 +120,13 @@ async fn paired() -> (House, House) {
 }
 
 /// A way to a home that can be cut; what was on it is lost at once.
-struct Way {
-    address: String,
-    cut: tokio::sync::watch::Sender<u32>,
+pub(crate) struct Way {
+    pub(crate) address: String,
+    pub(crate) cut: tokio::sync::watch::Sender<u32>,
 }
 
 impl Way {
-    async fn to(address: String) -> Self {
+    pub(crate) async fn to(address: String) -> Self {
         let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let own = format!("127.0.0.1:{}", door.local_addr().expect("bound").port());
         let cut = tokio::sync::watch::Sender::new(0);
@@ -147,7 +147,7 @@ impl Way {
     }
 }
 
-async fn pair(villa: &House, flat: &House, address: String) {
+pub(crate) async fn pair(villa: &House, flat: &House, address: String) {
     let shown = villa.node().pair_show().await.expect("a code");
     let paired =
         flat.node().pair_accept(Secret::new(shown.code), Some(address)).await.expect("the code is right");
@@ -155,7 +155,7 @@ async fn pair(villa: &House, flat: &House, address: String) {
     eventually("both are online", async || online(villa).await && online(flat).await).await;
 }
 
-async fn online(house: &House) -> bool {
+pub(crate) async fn online(house: &House) -> bool {
     let status = house.node().status().await.expect("it answers");
     status.peers.iter().any(|peer| peer.state == crosshome_node::views::LinkState::Online)
 }

@@ -2,4 +2,5 @@
 
 mod backups;
 mod channel;
+mod commands;
 mod homes;

@@ -38,10 +38,12 @@ pub enum Fault {
     Backups,
     /// Strategies change, people choose, and the house reports while they do.
     Settling,
+    /// People ask for things that other homes have.
+    Commands,
 }
 
 /// Everything that may go wrong.
-pub const ALL: [Fault; 10] = [
+pub const ALL: [Fault; 11] = [
     Fault::Joint,
     Fault::Cuts,
     Fault::Stalls,
@@ -52,6 +54,7 @@ pub const ALL: [Fault; 10] = [
     Fault::Unpairing,
     Fault::Backups,
     Fault::Settling,
+    Fault::Commands,
 ];
 
 /// What a home once knew, to be offered again.
@@ -81,12 +84,12 @@ impl World {
     }
 
     fn go_wrong(&mut self, at: usize) -> Checked {
-        let fault = self.dice.pick(&ALL[..9]); // settling happens beside everything else
+        let fault = self.dice.pick(&ALL[..9]); // settling and commands happen beside everything else
         if !self.plan.faults.contains(&fault) {
             return Ok(());
         }
         match fault {
-            Fault::Cuts | Fault::Joint | Fault::Settling => {
+            Fault::Cuts | Fault::Joint | Fault::Settling | Fault::Commands => {
                 let pair = self.any_pair();
                 self.cut(pair);
             }

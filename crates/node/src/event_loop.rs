@@ -15,17 +15,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, conflict::Conflict, effect::Effect, replica::Replica};
+use crosshome_core::{HomeId, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     channel::{Arrival, Door, Endpoint, Frame, Listener, Pins, Secured},
     config::Config,
+    custom::judge::Judge,
     defaults::{BURST, FLUSH_EVERY, HEARTBEAT},
     discovery::{Discovery, DiscoveryEvent},
     identity::PeerKey,
     node::{Inbox, NodeError, Request},
+    policies::Policies,
     store::Committer,
     views::Restored,
 };
@@ -33,10 +35,13 @@ use crate::{
 mod backup;
 mod clones;
 mod commands;
+mod conflicts;
 mod connect;
+mod deciding;
 mod doctor;
 mod doubt;
 mod entities;
+mod history;
 mod keeper;
 mod link;
 mod links;
@@ -49,11 +54,15 @@ mod requests;
 mod rotation;
 mod sharing;
 mod status;
+mod strategy;
 mod views;
 
 pub(crate) use clones::shut_out;
 pub(crate) use commands::taken_before;
 use commands::{Commands, Performed};
+pub(crate) use conflicts::ConflictLog;
+use conflicts::Records;
+use deciding::{Decided, Deciding};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
 use metrics::Metrics;
@@ -84,6 +93,8 @@ pub(crate) enum Event {
     Sighted(DiscoveryEvent),
     /// The house has tried what a peer wanted.
     Performed(Performed),
+    /// A custom strategy has been asked.
+    Decided(Box<Decided>),
     /// A batch has been written, or not.
     Stored(keeper::Written),
 }
@@ -109,6 +120,9 @@ pub(crate) struct Loop {
     keeper: Keeper,
     desk: Desk,
     commands: Commands,
+    deciding: Deciding,
+    policies: Policies,
+    records: Records,
     registry: Registry,
     metrics: Metrics,
     discovery: Option<Arc<Discovery>>,
@@ -135,6 +149,7 @@ pub(crate) struct Parts {
     pub(crate) door: Door,
     pub(crate) stores: Stores,
     pub(crate) committer: Committer,
+    pub(crate) judge: Judge,
     pub(crate) discovery: Option<Arc<Discovery>>,
     pub(crate) listener: Option<Arc<Listener>>,
     pub(crate) inbox: Inbox,
@@ -144,9 +159,10 @@ pub(crate) struct Parts {
 
 impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
-            parts;
-        let Stores { replica, peers, shut_out, taken, registry, stored, restored } = stores;
+        let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
+        let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
+        let Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored } =
+            stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -170,6 +186,9 @@ impl Loop {
             keeper,
             desk,
             commands,
+            deciding: Deciding::new(judge),
+            policies,
+            records: Records::new(conflicts),
             registry,
             metrics: Metrics::default(),
             discovery,
@@ -186,6 +205,7 @@ impl Loop {
 
     /// Runs until told to stop, then says goodbye and commits what is left.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        self.reconcile_conflicts();
         self.begin();
         let mut beat = every(HEARTBEAT);
         let mut flush = every(FLUSH_EVERY);
@@ -194,7 +214,10 @@ impl Loop {
             // Not biased: a peer that floods must not keep this home's own callers waiting.
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = beat.tick() => self.beat(),
+                _ = beat.tick() => {
+                    self.beat();
+                    self.trim_conflicts();
+                }
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.close_expired_window();
@@ -230,33 +253,37 @@ impl Loop {
             Event::Pairing(news) => self.pairing_news(news),
             Event::Sighted(event) => self.sighted(event),
             Event::Performed(performed) => self.performed(performed),
+            Event::Decided(decided) => self.decided(*decided),
             Event::Stored(written) => self.stored(written),
         }
     }
 
     /// Commits what the effects ask for, then carries them out.
     async fn turn(&mut self) {
-        let mut effects = std::mem::take(&mut self.effects);
+        self.keep_record();
+        let mut effects = self.take_effects();
         self.judge_intents(&mut effects);
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
         self.give_taken(&committed);
+        self.tell_conflicts();
         self.pump(); // before the answers: a caller can wait longer than a peer
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
+        self.decide_next();
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 // intents are judged before the commit
-                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy | Effect::Perform { .. } => {}
-                Effect::Conflict(conflict) => {
-                    let Conflict { key, strategy, .. } = *conflict;
-                    tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
+                Effect::Commit(_) | Effect::Restamped | Effect::Conflict(_) | Effect::Perform { .. } => {}
+                Effect::JointPolicy => self.joint_policy_changed(),
+                Effect::Changed(number) => {
+                    self.consider(number);
+                    self.tell_changed(number);
                 }
-                Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Settled { peer, outcome } => self.hear_outcome(peer, outcome),
                 Effect::Pinged { peer, nonce } => self.commands.pinged(peer, nonce),

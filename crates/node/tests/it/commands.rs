@@ -10,7 +10,10 @@ use crosshome_node::{
 };
 use tokio::sync::mpsc;
 
-use super::homes::{House, Way, eventually, named, pair, paired};
+use crate::{
+    homes::Way,
+    houses::{House, eventually, named, online, pair, paired},
+};
 
 /// The devices of the simulated house that the flat may command.
 const DEVICES: [&str; 4] = ["light.hall", "lock.cellar", "cover.awning", "valve.garden"];
@@ -64,7 +67,7 @@ async fn status(home: &House, id: &str) -> Option<String> {
 
 async fn becomes(home: &House, id: &str, wanted: Option<&str>) {
     let is = async || status(home, id).await.as_deref() == wanted;
-    eventually(&format!("{id} is {wanted:?} at {}", home.name), is).await;
+    eventually(&format!("{id} is {wanted:?}"), is).await;
 }
 
 fn wanted(command: &Command) -> String {
@@ -136,6 +139,16 @@ async fn refused_command_gives_way_to_what_the_device_shows() {
     command.done.send(Err("the bulb is broken".into())).expect("the home listens");
     flat.sees("light.hall", Some("off")).await;
     assert_eq!(status(&flat, "light.hall").await, None);
+    for home in [&villa, &flat] {
+        let on_record =
+            async || outcomes(home).await.contains(&"command: rejected: the bulb is broken".into());
+        eventually("the history has it", on_record).await;
+    }
+}
+
+async fn outcomes(home: &House) -> Vec<String> {
+    let history = home.node().history(named("light.hall")).await.expect("it is kept");
+    history.versions.into_iter().map(|version| version.outcome).collect()
 }
 
 #[tokio::test]
@@ -193,7 +206,7 @@ async fn command_to_a_home_that_is_away_is_queued_and_carried_out_when_it_is_bac
     drop(by_hand(&villa, &flat).await);
     villa.stop().await;
     becomes(&flat, "light.hall", None).await;
-    eventually("the villa is gone", async || !super::homes::online(&flat).await).await;
+    eventually("the villa is gone", async || !online(&flat).await).await;
     let view = asked(&flat, "light.hall", "on").await;
     assert_eq!(view.pending.map(|pending| pending.status).as_deref(), Some("queued"));
     villa.start();
@@ -212,7 +225,7 @@ async fn set_made_without_knowing_of_a_newer_report_is_stale() {
     pair(&villa, &flat, way.address.clone()).await;
     let mut house = by_hand(&villa, &flat).await;
     way.cut.send_modify(|count| *count += 1);
-    eventually("the link is lost", async || !super::homes::online(&flat).await).await;
+    eventually("the link is lost", async || !online(&flat).await).await;
     let (stale, ()) = tokio::join!(flat.set("light.hall", "on"), async {
         becomes(&flat, "light.hall", Some("queued")).await;
         report(&villa, "light.hall", "dim").await; // somebody is at the switch

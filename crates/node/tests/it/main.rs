@@ -3,4 +3,7 @@
 mod backups;
 mod channel;
 mod commands;
+mod conflicts;
 mod homes;
+mod houses;
+mod strategies;

@@ -42,6 +42,7 @@ impl Loop {
             dot: intent.id,
             at_ms: intent.id.hlc.ms(),
             author: intent.id.actor.home,
+            cause: "person".into(),
             state: if state == "null" { String::new() } else { state },
             attributes,
             outcome: outcome.to_owned(),

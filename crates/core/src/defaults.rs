@@ -90,6 +90,13 @@ pub const INTENT_TTL_MS: u64 = 30_000;
 /// The same for locks, alarms and garage doors: late is worse than never.
 pub const RISKY_INTENT_TTL_MS: u64 = 10_000;
 
+/// How many of the last pings to a peer its commands may count from: it names the latest it has heard, and one or two
+/// may have crossed it.
+pub const MARKS_KEPT: usize = 8;
+
+/// Most commands of one peer that are remembered at a time, in some 30 seconds: an impatient thumb makes ten a second.
+pub const INTENTS_KEPT: usize = 512;
+
 /// Bytes in which a home tells why it refused a command: two sentences.
 pub const EXPLANATION_BYTES: usize = 200;
 

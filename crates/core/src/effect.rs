@@ -3,7 +3,7 @@
 use crate::{
     EntityKey, HomeId,
     conflict::Conflict,
-    intent::{Intent, Outcome},
+    intent::{Intent, Outcome, Timing},
     table::Number,
 };
 
@@ -22,12 +22,14 @@ pub enum Effect {
     Removed(EntityKey, u64),
     /// Drops what is stored of a deleted entity; observers were told when it was deleted.
     Forgotten(EntityKey, u64),
-    /// Gives a peer's command to the house.
+    /// Judges a peer's command.
     Perform {
         /// Who sent it.
         peer: HomeId,
         /// The command.
-        intent: Intent,
+        intent: Box<Intent>,
+        /// When it was said.
+        timing: Timing,
     },
     /// Tells whoever waits for a command what became of it.
     Settled {
@@ -42,6 +44,13 @@ pub enum Effect {
         peer: HomeId,
         /// The statement, signed by both keys.
         statement: Vec<u8>,
+    },
+    /// A peer has sent a ping, which its commands may count from.
+    Pinged {
+        /// Who.
+        peer: HomeId,
+        /// The ping's nonce.
+        nonce: u64,
     },
     /// A ping came back.
     Echo {

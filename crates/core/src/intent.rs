@@ -1,17 +1,36 @@
 //! Commands to a device in another home, and what became of them.
 //!
 //! Only the owner's home reports a device's state, so whoever wants it otherwise
-//! sends an [`Intent`] and hears an [`Outcome`]. An intent names the call or the
-//! wanted values, and lives for seconds: late is worse than never.
-
-use std::fmt;
+//! sends an [`Intent`] and hears [`Outcome`]s. An intent is carried out at most
+//! once and never after its time: late is worse than never. [`Sender`] decides for
+//! the home that asks, [`Owner`] for the home whose device it is; both are told
+//! what happens and return what is to be done.
+//!
+//! ```text
+//! queued ─▶ sent ─▶ accepted ─▶ applied ─▶ settled
+//!    └───────┴─────────┴───────────┴─────▶ rejected, stale, superseded, expired
+//! ```
+//!
+//! No wall clock is asked how old an intent is, see [`Elapsed`].
 
 use crate::{
     EntityId, defaults,
-    dot::Dot,
+    dot::{Dot, VersionVector},
+    groups::STATE,
     json::{Json, Members},
-    pairing::is_hidden,
 };
+
+mod elapsed;
+mod explanation;
+mod owner;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+pub use elapsed::{Elapsed, Stopwatch};
+pub use explanation::Explanation;
+pub use owner::{Answer, Judged, Owner};
+pub use sender::{Asked, Sender, Step};
 
 /// A command to the owner of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +41,21 @@ pub struct Intent {
     pub entity: EntityId,
     /// What is wanted.
     pub wish: Wish,
-    /// How long it may still be carried out, in milliseconds from its stamp.
+    /// Whether the last wish counts, or each one.
+    pub kind: Kind,
+    /// What its sender had seen of the device.
+    pub seen: VersionVector,
+    /// How long it may still be carried out, in milliseconds from when it was said.
     pub ttl_ms: u64,
+}
+
+/// Whether the last wish counts, or each one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A wanted state: a later one takes its place.
+    Set,
+    /// A push, such as a toggle or a service call: each one counts.
+    Pulse,
 }
 
 /// What a command wants.
@@ -45,6 +77,15 @@ pub enum Wish {
     },
 }
 
+/// When a command was said, in words that need no common clock: so long after the receiver's mark was heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// The nonce of the receiver's latest ping, or nothing for its hello.
+    pub mark: Option<u64>,
+    /// How long ago the mark was heard, at least, in milliseconds.
+    pub since_ms: u64,
+}
+
 /// What became of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -54,92 +95,114 @@ pub struct Outcome {
     pub status: Status,
     /// Why it came no further, for the person who waits.
     pub explanation: Option<Explanation>,
+    /// The version of the device that shows what was wanted.
+    pub shown_by: Option<Dot>,
 }
 
-/// How far a command came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How far a command came; the later ones of the first five follow the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// The owner's house has taken it on.
+    /// It waits for a link to the owner.
+    Queued,
+    /// It is on its way.
+    Sent,
+    /// The owner has made it its own: it is carried out once, or its time runs out.
     Accepted,
+    /// The house has taken it on.
+    Applied,
     /// The device does what was wanted.
     Settled,
     /// The sender has no right, or the house cannot do it.
     Rejected,
+    /// The device had changed after the sender made up its mind.
+    Stale,
+    /// A later command wants something else.
+    Superseded,
     /// Its time was over before the device did it.
     Expired,
 }
 
-/// A few words from one home's house to another home's people: short, on one line, and shown as they are.
-///
-/// ```
-/// use crosshome_core::intent::Explanation;
-/// assert_eq!(Explanation::new("the bolt\nis stuck").to_string(), "the bolt is stuck");
-/// assert!(Explanation::parse("the bolt\nis stuck").is_none(), "no home of ours says it so");
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Explanation(Box<str>);
+impl Status {
+    /// Every status, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Sent,
+        Self::Accepted,
+        Self::Applied,
+        Self::Settled,
+        Self::Rejected,
+        Self::Stale,
+        Self::Superseded,
+        Self::Expired,
+    ];
 
-impl Explanation {
-    /// Makes an explanation of what the house says, shortened and with blanks for what cannot be shown.
-    pub fn new(text: &str) -> Self {
-        let end = text.floor_char_boundary(defaults::EXPLANATION_BYTES);
-        Self(text[..end].chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect())
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Accepted => "accepted",
+            Self::Applied => "applied",
+            Self::Settled => "settled",
+            Self::Rejected => "rejected",
+            Self::Stale => "stale",
+            Self::Superseded => "superseded",
+            Self::Expired => "expired",
+        }
     }
 
-    /// Takes an explanation from a peer, unless it is too long, empty, or has hidden characters.
-    pub fn parse(text: &str) -> Option<Self> {
-        let fine = text.len() <= defaults::EXPLANATION_BYTES && !text.trim().is_empty();
-        (fine && !text.contains(is_hidden)).then(|| Self(text.into()))
-    }
-
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// Tells whether nothing comes after it.
+    pub fn is_final(self) -> bool {
+        self >= Self::Settled
     }
 }
 
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl Outcome {
+    /// Returns an outcome that needs no words.
+    pub fn plain(id: Dot, status: Status) -> Self {
+        Self { id, status, explanation: None, shown_by: None }
+    }
+
+    /// Returns an outcome with its reason.
+    pub fn because(id: Dot, status: Status, reason: &str) -> Self {
+        Self { explanation: Some(Explanation::new(reason)), ..Self::plain(id, status) }
     }
 }
 
-impl fmt::Debug for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+impl Wish {
+    /// Returns the wanted values by field; a call names none.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (state, attributes) = match self {
+            Self::Set { state, attributes } => (state.as_ref(), Some(attributes)),
+            Self::Call { .. } => (None, None),
+        };
+        let state = state.map(|state| (STATE, state.as_str()));
+        state.into_iter().chain(attributes.into_iter().flat_map(Members::iter))
+    }
+
+    /// Returns how a wish for this entity counts.
+    pub fn kind(&self, entity: &EntityId) -> Kind {
+        let pushed = matches!(entity.domain(), "button" | "input_button" | "scene" | "script" | "event");
+        match self {
+            Self::Set { .. } if !pushed => Kind::Set,
+            _ => Kind::Pulse,
+        }
     }
 }
 
 impl Intent {
-    /// Tells whether the command may still be carried out.
-    pub fn alive(&self, now_ms: u64) -> bool {
-        now_ms < self.id.hlc.ms().saturating_add(self.ttl_ms)
+    /// Tells whether this command leaves nothing of an earlier one to be done.
+    fn supersedes(&self, earlier: &Self) -> bool {
+        let sets = self.kind == Kind::Set && earlier.kind == Kind::Set && self.entity == earlier.entity;
+        let names = |field: &str| self.wish.fields().any(|(name, _)| name == field);
+        sets && self.id != earlier.id && earlier.wish.fields().all(|(name, _)| names(name))
     }
 }
 
 /// Returns how long a command to this entity may wait.
 pub fn ttl_ms(entity: &EntityId) -> u64 {
     match entity.domain() {
-        "lock" | "alarm_control_panel" | "cover" => defaults::RISKY_INTENT_TTL_MS,
+        "lock" | "alarm_control_panel" | "cover" | "valve" | "siren" => defaults::RISKY_INTENT_TTL_MS,
         _ => defaults::INTENT_TTL_MS,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn explanation_is_cut_between_characters_and_can_be_read_back() {
-        let long = Explanation::new(&"ä".repeat(150));
-        assert_eq!(long.as_str().len(), defaults::EXPLANATION_BYTES);
-        assert_eq!(Explanation::parse(long.as_str()), Some(long));
-    }
-
-    #[test]
-    fn peer_cannot_steer_a_terminal_by_an_explanation() {
-        for hostile in ["", "  ", "a\u{1b}[2J", "two\nlines", "\u{202e}desrever", &"a".repeat(201)] {
-            assert_eq!(Explanation::parse(hostile), None, "{hostile:?}");
-        }
     }
 }

@@ -19,13 +19,13 @@
 use subtle::ConstantTimeEq;
 
 use crate::{
-    EntityKey, HomeId, Space,
+    HomeId, Space,
     defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
     effect::{Effect, Incident},
     epoch::{Cursor, Resume},
     hlc::Hlc,
-    intent::{Intent, Outcome},
+    intent::{Intent, Outcome, Timing},
     policy::JointPolicy,
     replica::Replica,
     wire::{Ack, Bodies, FrameError, Hello, Message, OFFER, PROTO, Ping, Pong, Reason, Want, open},
@@ -221,8 +221,8 @@ impl Session {
     }
 
     /// Sends a command to a device of the peer.
-    pub fn command(&mut self, intent: Intent) {
-        self.outgoing.say(Message::Intent(intent));
+    pub fn command(&mut self, intent: Box<Intent>, timing: Timing) {
+        self.outgoing.say(Message::Intent(intent, timing));
     }
 
     /// Tells the peer what became of its command.
@@ -379,6 +379,7 @@ impl Session {
                     effects.extend(self.take_policy(replica, early, now_ms));
                     incoming::order(&mut effects);
                 }
+                effects.push(Effect::Pinged { peer, nonce: ping.nonce });
                 return Ok(effects);
             }
             Message::Pong(pong) => return Ok(vec![Effect::Echo { peer, nonce: pong.nonce }]),
@@ -389,7 +390,7 @@ impl Session {
                 incoming::order(&mut effects);
                 return Ok(effects);
             }
-            Message::Intent(intent) => return Ok(vec![Effect::Perform { peer, intent }]),
+            Message::Intent(intent, timing) => return Ok(vec![Effect::Perform { peer, intent, timing }]),
             Message::Outcome(outcome) => return Ok(vec![Effect::Settled { peer, outcome }]),
             Message::Rotation(statement) => return Ok(vec![Effect::Rotated { peer, statement }]),
             Message::Gone(gone) => return self.incoming.withdraw(replica, peer, &gone),
@@ -409,11 +410,6 @@ impl Session {
         }
         Ok(Vec::new())
     }
-}
-
-/// Returns the key of a command's entity in the space of the home that carries it out.
-pub fn target(home: HomeId, intent: &Intent) -> EntityKey {
-    EntityKey { space: Space::Home(home), id: intent.entity.clone() }
 }
 
 /// Tells whether a change was made by a home, in whatever incarnation.

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod checks;
+mod commands;
 mod dice;
 mod disk;
 mod faults;
@@ -70,6 +71,7 @@ struct World {
     offered: bool,
     trace: Vec<String>,
     report: Report,
+    commands: commands::Truths,
 }
 
 impl World {
@@ -104,6 +106,7 @@ impl World {
             offered: false,
             trace: Vec::new(),
             report: Report::default(),
+            commands: commands::Truths::new(),
         };
         (0..count).for_each(|at| world.start(at, false).expect("an empty disk holds nothing to lose"));
         world
@@ -120,6 +123,10 @@ impl World {
                 if self.plan.faults.contains(&Fault::Settling) && self.dice.chance(30) {
                     self.settle_something()?;
                 }
+                self.dice = Dice::new(self.plan.seed.rotate_left(50) ^ step as u64);
+                if self.plan.faults.contains(&Fault::Commands) && self.dice.chance(30) {
+                    self.command_something()?;
+                }
             }
             self.dice = Dice::new(self.plan.seed.rotate_left(40) ^ step as u64);
             self.turn()?;
@@ -132,6 +139,7 @@ impl World {
     fn turn(&mut self) -> Checked {
         self.come_up()?;
         self.decide()?;
+        self.commands_go_on()?;
         self.pump()?;
         self.deliver()?;
         for at in 0..self.homes.len() {
@@ -154,6 +162,7 @@ impl World {
         }
         for round in 0..16 {
             self.time += 15_000;
+            self.commands_go_on()?;
             let before = self.report.frames;
             self.beat()?;
             self.silence()?;
@@ -162,7 +171,8 @@ impl World {
                 return Err(format!("no rest: {} frames in a round", self.report.frames - before));
             }
         }
-        self.deletions_are_forgotten()
+        self.deletions_are_forgotten()?;
+        self.commands_ended()
     }
 
     /// Carries frames until there are none.
@@ -209,8 +219,8 @@ impl World {
         else {
             return;
         };
-        first.0.open(b, ids[1], joint, first.1);
-        second.0.open(a, ids[0], joint, second.1);
+        first.0.open(b, ids[1], joint, (time, first.1));
+        second.0.open(a, ids[0], joint, (time, second.1));
         let dice = &mut self.dice;
         let link = self.links.get_mut(&pair).expect("every pair has a link");
         link.up = true;
@@ -292,8 +302,13 @@ impl World {
         let Some(running) = &mut home.running else { return Ok(()) };
         let Some(session) = running.sessions.get_mut(&from) else { return Ok(()) };
         self.offered = wire::open(frame).is_ok_and(|(kind, _)| kind == wire::OFFER);
+        let was_greeted = session.greeting().is_some();
         match session.receive(&mut running.replica, frame, now) {
-            Ok(effects) => self.carry_out(at, Some(from), &effects),
+            Ok(effects) => {
+                let met = !was_greeted && session.greeting().is_some();
+                self.carry_out(at, Some(from), &effects)?;
+                if met { self.greeted(at, from) } else { Ok(()) }
+            }
             Err(SessionError::Bye(Reason::Unpaired)) => {
                 self.note(|_| format!("{at} hears that {from} has forgotten it"));
                 self.cut(pair);
@@ -357,7 +372,7 @@ impl World {
         if effects.contains(&Effect::Commit(Durability::Now)) {
             self.homes[at].flush();
         }
-        Ok(())
+        effects.iter().try_for_each(|effect| self.command_effect(at, effect))
     }
 
     /// Tells whether an entity may lose versions here: the owner has lost them, or has refused them.
@@ -370,7 +385,8 @@ impl World {
 
     fn start(&mut self, at: usize, from_backup: bool) -> Checked {
         let epoch = self.dice.number();
-        self.homes[at].start(epoch);
+        self.commands_lost(at);
+        self.homes[at].start(epoch, self.time);
         self.note(|_| format!("{at} starts"));
         let Some(Running { replica, .. }) = &self.homes[at].running else { return Ok(()) };
         self.ledger.restarted(at, replica, from_backup)
@@ -383,8 +399,10 @@ impl World {
             link.cut(retry_at);
         }
         for (at, other) in [pair, (pair.1, pair.0)] {
+            let peer = self.homes[other].id;
             self.homes[at].running.iter_mut().for_each(|running| {
                 running.sessions.remove(&other);
+                running.commands.unlinked(peer);
             });
         }
         self.note(|_| format!("cut {pair:?}"));
@@ -394,6 +412,7 @@ impl World {
     fn forget(&mut self, at: usize, other: usize) -> Checked {
         let peer = self.homes[other].id;
         self.homes[at].paired.remove(&other);
+        self.forget_commands(at, peer)?;
         let Some(running) = &mut self.homes[at].running else { return Ok(()) };
         let effects = running.replica.forget(peer);
         self.carry_out(at, None, &effects)
@@ -418,9 +437,11 @@ impl World {
     }
 
     fn beat_of(&mut self, at: usize) {
-        let (nonce, home) = (self.dice.number(), &mut self.homes[at]);
-        let now = home.now(self.time);
-        if let Some(Running { replica, sessions, .. }) = &mut home.running {
+        let ids: Vec<_> = self.homes.iter().map(|home| home.id).collect();
+        let (nonce, time, home) = (self.dice.number(), self.time, &mut self.homes[at]);
+        let now = home.now(time);
+        if let Some(Running { replica, sessions, commands, .. }) = &mut home.running {
+            sessions.keys().for_each(|other| commands.pings(ids[*other], nonce, time, now));
             sessions.values_mut().for_each(|session| session.beat(replica, nonce, now));
         }
     }

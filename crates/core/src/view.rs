@@ -94,6 +94,11 @@ impl<'a> Shown<'a> {
     pub fn groups(&self) -> impl Iterator<Item = Group<'_>> + Clone {
         self.body.groups(self.dot)
     }
+
+    /// Returns the latest change that it shows.
+    pub fn dot(&self) -> Dot {
+        self.dot
+    }
 }
 
 /// Tells whether the siblings await a decision.

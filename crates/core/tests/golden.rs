@@ -12,7 +12,7 @@ use crosshome_core::{
     epoch::Cursor,
     grant::{Right, Selector},
     hlc::Hlc,
-    intent::{Explanation, Intent, Outcome, Status, Wish},
+    intent::{Intent, Kind, Outcome, Status, Timing, Wish},
     policy::{JointPolicy, Policy, Rule, Strategy},
     record,
     replica::{Options, Replica},
@@ -77,9 +77,18 @@ fn messages_are_the_published_ones() {
         attributes: r#"{"brightness":7}"#.parse().unwrap(),
     };
     let call = Wish::Call { service: "light.turn_on".into(), data: r#"{"brightness":7}"#.parse().unwrap() };
-    let intent = |wish| Intent { id: dot(), entity: "light.hall".parse().unwrap(), wish, ttl_ms: 30_000 };
-    let explanation = Some(Explanation::new("the bolt is stuck"));
-    let rejected = Outcome { id: dot(), status: Status::Rejected, explanation };
+    let intent = |wish, kind, seen| Intent {
+        id: dot(),
+        entity: "light.hall".parse().unwrap(),
+        wish,
+        kind,
+        seen,
+        ttl_ms: 30_000,
+    };
+    let set = Box::new(intent(set, Kind::Set, [dot()].into_iter().collect()));
+    let call = Box::new(intent(call, Kind::Pulse, Default::default()));
+    let rejected = Outcome::because(dot(), Status::Rejected, "the bolt is stuck");
+    let settled = Outcome { shown_by: Some(dot()), ..Outcome::plain(dot(), Status::Settled) };
     let clock = Hlc::at(NOW);
     let messages = [
         ("hello", Message::Hello(hello)),
@@ -88,9 +97,9 @@ fn messages_are_the_published_ones() {
         ("ping", Message::Ping(Ping { nonce: 5, clock, digest: Some(Digest(7)), joint: None })),
         ("pong", Message::Pong(Pong { nonce: 5, clock })),
         ("refused", Message::Refused(Refused { number: 4, why: Why::Quota, clock, up_to: dot().hlc })),
-        ("intent-set", Message::Intent(intent(set))),
-        ("intent-call", Message::Intent(intent(call))),
-        ("outcome", Message::Outcome(Outcome { id: dot(), status: Status::Settled, explanation: None })),
+        ("intent-set", Message::Intent(set, Timing { mark: Some(5), since_ms: 9_000 })),
+        ("intent-call", Message::Intent(call, Timing::default())),
+        ("outcome", Message::Outcome(settled)),
         ("outcome-rejected", Message::Outcome(rejected)),
         ("rotation", Message::Rotation(vec![1, 2, 3])),
         ("bye", Message::Bye(Reason::Unpaired)),

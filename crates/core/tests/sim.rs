@@ -33,6 +33,16 @@ fn runs_that_once_failed_hold() {
 }
 
 #[test]
+fn commands_end_in_every_way_that_there_is() {
+    let mut ended = [0; 5];
+    for seed in 0..60 {
+        let report = sim::run(&Plan::of(seed)).unwrap();
+        ended.iter_mut().zip(report.ended).for_each(|(all, more)| *all += more);
+    }
+    assert!(ended.iter().all(|count| *count > 0), "settled, rejected, stale, superseded, expired: {ended:?}");
+}
+
+#[test]
 fn same_seed_gives_the_same_run() {
     let report = |seed| sim::run(&Plan::of(seed)).map_err(|failure| failure.what);
     assert_eq!(report(1), report(1));

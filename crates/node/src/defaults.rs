@@ -293,6 +293,9 @@ pub const DIAL_POLITELY: Duration = Duration::from_millis(700);
 /// Addresses remembered of a peer.
 pub const ADDRESSES_KEPT: usize = 8;
 
+/// Kind of the memo that names an intent which was taken, so that it is not carried out twice.
+pub const TAKEN: &str = "intent";
+
 /// Commands that may wait for their outcome: more is a loop somewhere.
 pub const COMMANDS_WAITING: usize = 256;
 

@@ -58,6 +58,7 @@ mod strategy;
 mod views;
 
 pub(crate) use clones::shut_out;
+pub(crate) use commands::taken_before;
 use commands::{Commands, Performed};
 pub(crate) use conflicts::ConflictLog;
 use conflicts::Records;
@@ -160,7 +161,8 @@ impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
         let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
-        let Stores { replica, peers, shut_out, registry, policies, conflicts, stored, restored } = stores;
+        let Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored } =
+            stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -173,6 +175,7 @@ impl Loop {
                 }
             }
         }
+        let commands = Commands::new(me.id, &taken);
         Self {
             me,
             replica,
@@ -182,7 +185,7 @@ impl Loop {
             peers,
             keeper,
             desk,
-            commands: Commands::default(),
+            commands,
             deciding: Deciding::new(judge),
             policies,
             records: Records::new(conflicts),
@@ -218,7 +221,7 @@ impl Loop {
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.close_expired_window();
-                    self.commands.expire(now_ms());
+                    self.expire_commands();
                     self.mark_synced();
                     self.doubt_silent_links();
                 }
@@ -258,9 +261,11 @@ impl Loop {
     /// Commits what the effects ask for, then carries them out.
     async fn turn(&mut self) {
         self.keep_record();
-        let effects = self.take_effects();
+        let mut effects = self.take_effects();
+        self.judge_intents(&mut effects);
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
+        self.give_taken(&committed);
         self.tell_conflicts();
         self.pump(); // before the answers: a caller can wait longer than a peer
         for answer in std::mem::take(&mut self.answers) {
@@ -272,15 +277,20 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Forgotten(..) | Effect::Restamped | Effect::Conflict(_) => {}
+                // intents are judged before the commit
+                Effect::Commit(_)
+                | Effect::Restamped
+                | Effect::Forgotten(..)
+                | Effect::Conflict(_)
+                | Effect::Perform { .. } => {}
                 Effect::JointPolicy => self.joint_policy_changed(),
                 Effect::Changed(number) => {
                     self.consider(number);
                     self.tell_changed(number);
                 }
                 Effect::Removed(key, _) => self.tell_removed(&key),
-                Effect::Perform { peer, intent } => self.perform(peer, intent),
-                Effect::Settled { peer, outcome } => self.settled(peer, &outcome),
+                Effect::Settled { peer, outcome } => self.hear_outcome(peer, outcome),
+                Effect::Pinged { peer, nonce } => self.commands.pinged(peer, nonce),
                 Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),
                 Effect::Echo { peer, nonce } => self.peers.echo(peer, nonce),
                 Effect::Report { peer, incident } => self.report(peer, incident),

@@ -38,7 +38,7 @@ use crate::{
     custom::{Function, judge::Judge},
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, now_ms, shut_out},
+    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, now_ms, shut_out, taken_before},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -275,10 +275,11 @@ fn recall(
         memos,
         ..Batch::default()
     };
-    let shut_out = shut_out(&stored.memos);
+    let (shut_out, taken) = (shut_out(&stored.memos), taken_before(&stored.memos));
     let conflicts = ConflictLog::recall(&stored.memos);
     let (peers, stored) = (stored.peers, head);
-    Ok((Stores { replica, peers, shut_out, registry, policies, conflicts, stored, restored }, first))
+    let stores = Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored };
+    Ok((stores, first))
 }
 
 /// Takes a new incarnation at the first start after a restore, and returns when the last one was.

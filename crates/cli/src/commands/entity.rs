@@ -78,8 +78,9 @@ fn text(view: &EntityView) -> String {
     if view.conflict {
         lines.push("conflict      yes, see crosshome conflicts list".to_owned());
     }
-    if view.pending.is_some() {
-        lines.push("pending       a command is on its way to its home".to_owned());
+    if let Some(pending) = &view.pending {
+        let until = moment(Some(pending.expires));
+        lines.push(format!("pending       a command is {}, given up {until}", plain(&pending.status)));
     }
     lines.join("\n")
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     EntityId, EntityKey, HomeId,
-    dot::Actor,
+    dot::{Actor, Dot},
     epoch::{Cursor, Epochs},
     grant::Grants,
     hlc::Hlc,
@@ -29,6 +29,8 @@ pub(super) struct Disk {
     gone: Vec<(HomeId, EntityId, u64)>,
     epochs: Epochs,
     cursors: BTreeMap<HomeId, Cursor>,
+    /// The intents that were taken and may come again.
+    pub(super) taken: Vec<Dot>,
 }
 
 impl Disk {
@@ -44,6 +46,7 @@ impl Disk {
             gone: Vec::new(),
             epochs: Epochs::default(),
             cursors: BTreeMap::new(),
+            taken: Vec::new(),
         }
     }
 

@@ -40,10 +40,12 @@ pub enum Fault {
     Settling,
     /// Deletions are forgotten within seconds, as if those who are away were away for months.
     Impatience,
+    /// People ask for things that other homes have.
+    Commands,
 }
 
 /// Everything that may go wrong.
-pub const ALL: [Fault; 11] = [
+pub const ALL: [Fault; 12] = [
     Fault::Joint,
     Fault::Cuts,
     Fault::Stalls,
@@ -55,6 +57,7 @@ pub const ALL: [Fault; 11] = [
     Fault::Backups,
     Fault::Settling,
     Fault::Impatience,
+    Fault::Commands,
 ];
 
 /// What a home once knew, to be offered again.
@@ -84,12 +87,12 @@ impl World {
     }
 
     fn go_wrong(&mut self, at: usize) -> Checked {
-        let fault = self.dice.pick(&ALL[..9]); // settling happens beside everything else
+        let fault = self.dice.pick(&ALL[..9]); // settling and commands happen beside everything else
         if !self.plan.faults.contains(&fault) {
             return Ok(());
         }
         match fault {
-            Fault::Cuts | Fault::Joint | Fault::Settling | Fault::Impatience => {
+            Fault::Cuts | Fault::Joint | Fault::Settling | Fault::Impatience | Fault::Commands => {
                 let pair = self.any_pair();
                 self.cut(pair);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::disk::Disk;
+use super::{commands::Commands, disk::Disk};
 use crate::{
     EntityKey, HomeId,
     replica::{Options, Replica},
@@ -34,6 +34,7 @@ pub(super) struct Running {
     pub(super) replica: Replica,
     pub(super) sessions: BTreeMap<usize, Session>,
     pub(super) removed: Vec<EntityKey>,
+    pub(super) commands: Commands,
 }
 
 impl Home {
@@ -55,7 +56,7 @@ impl Home {
     /// Starts from the disk, in a new epoch that is durable before anybody hears of it.
     ///
     /// Chunks are short, so that a transfer of few entities can be cut in its middle.
-    pub(super) fn start(&mut self, epoch: u64) {
+    pub(super) fn start(&mut self, epoch: u64, time: u64) {
         let mut options = Options { chunk: 1 + epoch as usize % 400, ..Options::default() };
         if self.impatient {
             options.deletions_kept_ms = epoch % 3_000;
@@ -63,7 +64,8 @@ impl Home {
         let mut replica = self.disk.start(options);
         let head = replica.table().head();
         replica.epochs.open(epoch, head);
-        let mut running = Running { replica, sessions: BTreeMap::new(), removed: Vec::new() };
+        let commands = Commands::new(&self.disk.taken, time, self.now(time));
+        let mut running = Running { replica, sessions: BTreeMap::new(), removed: Vec::new(), commands };
         self.disk.flush(&running.replica, &mut running.removed);
         self.running = Some(running);
     }
@@ -78,6 +80,7 @@ impl Home {
     pub(super) fn flush(&mut self) {
         let Some(running) = &mut self.running else { return };
         self.disk.flush(&running.replica, &mut running.removed);
+        self.disk.taken.clone_from(&running.commands.taken);
         running.sessions.values_mut().for_each(|session| session.committed(&running.replica));
     }
 
@@ -88,8 +91,9 @@ impl Home {
 
 impl Running {
     /// Opens the conversation with a peer.
-    pub(super) fn open(&mut self, at: usize, peer: HomeId, joint: bool, now_ms: u64) {
+    pub(super) fn open(&mut self, at: usize, peer: HomeId, joint: bool, (time, now_ms): (u64, u64)) {
         let me = Introduction { name: "home", proto_low: 1 };
+        self.commands.opened(peer, time, now_ms);
         self.sessions.insert(at, Session::open(peer, joint, &me, &self.replica, now_ms));
     }
 }

@@ -40,6 +40,8 @@ pub struct Report {
     pub writes: usize,
     /// The most that one session ever remembered, in items.
     pub weight: usize,
+    /// How many commands were settled, rejected, stale, superseded, expired.
+    pub ended: [usize; 5],
 }
 
 /// An invariant was broken.

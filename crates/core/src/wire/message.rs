@@ -1,17 +1,20 @@
 //! Every message but the offer, which needs the session's tables.
 
-use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode};
+use minicbor::{Decode, Decoder, Encode, Encoder, decode};
 
-use super::{Hello, version::length};
+use super::{
+    Hello,
+    intent::{decode_intent, decode_outcome, encode_intent, encode_outcome},
+    version::length,
+};
 use crate::{
-    EntityId, HomeId,
+    HomeId,
     body::certain,
-    defaults::{MAX_ENTITY, MAX_FIELDS, MAX_FRAME, MAX_RULES, WANTED_AT_ONCE},
+    defaults::{MAX_FRAME, MAX_RULES, WANTED_AT_ONCE},
     digest::Digest,
     dot::{Actor, Dot},
     hlc::Hlc,
-    intent::{Explanation, Intent, Outcome, Status, Wish},
-    json::{Json, Members},
+    intent::{Intent, Outcome, Timing},
     policy::{JointPolicy, Policy, Rule},
 };
 
@@ -34,7 +37,7 @@ pub enum Message {
     /// Says that an offered entity was not taken in.
     Refused(Refused),
     /// A command to a device of the receiver.
-    Intent(Intent),
+    Intent(Box<Intent>, Timing),
     /// What became of a command.
     Outcome(Outcome),
     /// A statement that the sender's key is replaced, signed by both keys.
@@ -195,7 +198,7 @@ impl Message {
             Self::Ping(body) => certain(out.u8(4).and_then(|out| out.encode(body))),
             Self::Pong(body) => certain(out.u8(5).and_then(|out| out.encode(body))),
             Self::Refused(body) => certain(out.u8(6).and_then(|out| out.encode(body))),
-            Self::Intent(intent) => encode_intent(intent, &mut out),
+            Self::Intent(intent, timing) => encode_intent(intent, *timing, &mut out),
             Self::Outcome(outcome) => encode_outcome(outcome, &mut out),
             Self::Rotation(statement) => certain(out.u8(9).and_then(|out| out.bytes(statement))),
             Self::Bye(reason) => certain(out.u8(10).and_then(|out| out.encode(reason))),
@@ -221,7 +224,10 @@ impl Message {
             4 => Self::Ping(decoder.decode()?),
             5 => Self::Pong(decoder.decode()?),
             6 => Self::Refused(decoder.decode()?),
-            7 => Self::Intent(decode_intent(&mut decoder)?),
+            7 => {
+                let (intent, timing) = decode_intent(&mut decoder)?;
+                Self::Intent(Box::new(intent), timing)
+            }
             8 => Self::Outcome(decode_outcome(&mut decoder)?),
             9 => Self::Rotation(decoder.bytes()?.to_vec()),
             10 => Self::Bye(decoder.decode()?),
@@ -262,123 +268,16 @@ fn few<'b, C, T: Decode<'b, C>>(decoder: &mut Decoder<'b>, context: &mut C) -> R
     (0..count).map(|_| T::decode(decoder, context)).collect()
 }
 
-fn encode_dot(dot: Dot, out: &mut Encoder<Vec<u8>>) {
+pub(super) fn encode_dot(dot: Dot, out: &mut Encoder<Vec<u8>>) {
     let parts = out.array(3).and_then(|out| out.bytes(&dot.actor.home.0));
     certain(parts.and_then(|out| out.u32(dot.actor.incarnation)).and_then(|out| out.u64(dot.hlc.0)));
 }
 
-fn decode_dot(decoder: &mut Decoder<'_>) -> Result<Dot, decode::Error> {
+pub(super) fn decode_dot(decoder: &mut Decoder<'_>) -> Result<Dot, decode::Error> {
     decoder.array()?;
     let home = decoder.bytes()?.try_into().map_err(|_| decode::Error::message("a home id has 32 bytes"))?;
     let actor = Actor { home: HomeId(home), incarnation: decoder.u32()? };
     Ok(Dot { actor, hlc: Hlc(decoder.u64()?) })
-}
-
-/// Keys: 0 id, 1 entity, 2 time to live in ms, 3 state, 4 attributes, 5 service, 6 data.
-fn encode_intent(intent: &Intent, out: &mut Encoder<Vec<u8>>) {
-    let keys = match &intent.wish {
-        Wish::Set { state, .. } => 4 + u64::from(state.is_some()),
-        Wish::Call { .. } => 5,
-    };
-    certain(out.u8(7).and_then(|out| out.map(keys)).and_then(|out| out.u8(0)));
-    encode_dot(intent.id, out);
-    certain(out.u8(1).and_then(|out| out.str(intent.entity.as_str())));
-    certain(out.u8(2).and_then(|out| out.u64(intent.ttl_ms)));
-    match &intent.wish {
-        Wish::Set { state, attributes } => {
-            if let Some(state) = state {
-                certain(out.u8(3).and_then(|out| out.str(state.as_str())));
-            }
-            certain(out.u8(4).and_then(|out| out.map(attributes.len() as u64)));
-            for (name, value) in attributes.iter() {
-                certain(out.str(name).and_then(|out| out.str(value)));
-            }
-        }
-        Wish::Call { service, data } => {
-            certain(out.u8(5).and_then(|out| out.str(service)));
-            certain(out.u8(6).and_then(|out| out.str(data.as_str())));
-        }
-    }
-}
-
-fn decode_intent(decoder: &mut Decoder<'_>) -> Result<Intent, FrameError> {
-    let keys = length(decoder.map()?, 64)?;
-    let (mut id, mut entity, mut ttl_ms, mut state, mut service, mut data) =
-        (None, None, 0, None, None, None);
-    let mut attributes = Members::default();
-    for _ in 0..keys {
-        match decoder.u32()? {
-            0 => id = Some(decode_dot(decoder)?),
-            1 => entity = Some(decoder.str()?.parse::<EntityId>().map_err(decode::Error::custom)?),
-            2 => ttl_ms = decoder.u64()?,
-            3 => state = Some(json(decoder)?),
-            4 => attributes = decode_attributes(decoder)?,
-            5 => service = Some(decoder.str()?.into()),
-            6 => data = Some(json(decoder)?),
-            _ => decoder.skip()?,
-        }
-    }
-    let (Some(id), Some(entity)) = (id, entity) else { return Err(FrameError::Kind) };
-    let wish = match (service, data) {
-        (Some(service), Some(data)) => Wish::Call { service, data },
-        _ => Wish::Set { state, attributes },
-    };
-    Ok(Intent { id, entity, wish, ttl_ms })
-}
-
-fn decode_attributes(decoder: &mut Decoder<'_>) -> Result<Members, decode::Error> {
-    let count = length(decoder.map()?, MAX_FIELDS)?;
-    (0..count).map(|_| Ok((decoder.str()?, json(decoder)?))).collect()
-}
-
-fn json(decoder: &mut Decoder<'_>) -> Result<Json, decode::Error> {
-    let text = decoder.str()?;
-    if text.len() > MAX_ENTITY {
-        return Err(decode::Error::message("value is too long"));
-    }
-    text.parse().map_err(decode::Error::custom)
-}
-
-/// Keys: 0 id, 1 status, 2 explanation.
-fn encode_outcome(outcome: &Outcome, out: &mut Encoder<Vec<u8>>) {
-    let keys = 2 + u64::from(outcome.explanation.is_some());
-    certain(out.u8(8).and_then(|out| out.map(keys)).and_then(|out| out.u8(0)));
-    encode_dot(outcome.id, out);
-    let status = match outcome.status {
-        Status::Accepted => 0,
-        Status::Settled => 1,
-        Status::Rejected => 2,
-        Status::Expired => 3,
-    };
-    certain(out.u8(1).and_then(|out| out.u8(status)));
-    if let Some(explanation) = &outcome.explanation {
-        certain(out.u8(2).and_then(|out| out.str(explanation.as_str())));
-    }
-}
-
-fn decode_outcome(decoder: &mut Decoder<'_>) -> Result<Outcome, FrameError> {
-    let keys = length(decoder.map()?, 64)?;
-    let (mut id, mut status, mut explanation) = (None, None, None);
-    for _ in 0..keys {
-        match decoder.u32()? {
-            0 => id = Some(decode_dot(decoder)?),
-            // An outcome counts without its words, so words that may not be shown are no reason to end a session.
-            2 if decoder.datatype()? == Type::String => explanation = Explanation::parse(decoder.str()?),
-            1 if decoder.datatype()? == Type::U8 => {
-                status = Some(match decoder.u8()? {
-                    0 => Status::Accepted,
-                    1 => Status::Settled,
-                    3 => Status::Expired,
-                    _ => Status::Rejected,
-                });
-            }
-            _ => decoder.skip()?,
-        }
-    }
-    match (id, status) {
-        (Some(id), Some(status)) => Ok(Outcome { id, status, explanation }),
-        _ => Err(FrameError::Kind),
-    }
 }
 
 /// Keys: 0 dot, 1 whether a person set it, 2 rules as `[pattern, strategy, template]`.

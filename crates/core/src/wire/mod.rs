@@ -14,6 +14,7 @@
 mod actors;
 mod bodies;
 mod hello;
+mod intent;
 mod message;
 mod offer;
 mod scalars;

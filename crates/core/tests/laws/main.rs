@@ -12,7 +12,7 @@ use crosshome_core::{
     epoch::Cursor,
     grant::{Grants, Right, Selector, Traits},
     hlc::Hlc,
-    intent::{Explanation, Intent, Outcome, Status, Wish},
+    intent::{Explanation, Intent, Outcome, Status, Timing, Wish},
     json::Json,
     policy::{JointPolicy, Policy, Rule, Strategy as Settling},
     record::{self, Place},
@@ -285,11 +285,18 @@ fn any_message() -> impl Strategy<Value = Message> {
     let set = (prop::option::of(any_value()), prop::collection::btree_map(any_name(), any_value(), 0..4))
         .prop_map(|(state, all)| Wish::Set { state, attributes: all.into_iter().collect() });
     let call = Just(Wish::Call { service: "light.turn_on".into(), data: r#"{"a":1}"#.parse().unwrap() });
-    let intent = (any_dot(), prop_oneof![set, call], any::<u64>()).prop_map(|(id, wish, ttl_ms)| {
-        Message::Intent(Intent { id, entity: "light.hall".parse().unwrap(), wish, ttl_ms })
-    });
-    let status =
-        prop::sample::select(vec![Status::Accepted, Status::Settled, Status::Rejected, Status::Expired]);
+    let domain = prop::sample::select(vec!["light", "button"]);
+    let seen = prop::collection::vec(any_dot(), 0..4);
+    let timing = any::<(Option<u64>, u64)>().prop_map(|(mark, since_ms)| Timing { mark, since_ms });
+    let intent = (any_dot(), prop_oneof![set, call], any::<u64>(), domain, seen, timing).prop_map(
+        |(id, wish, ttl_ms, domain, seen, timing)| {
+            let entity = format!("{domain}.hall").parse().unwrap();
+            let kind = wish.kind(&entity);
+            let seen = seen.into_iter().collect();
+            Message::Intent(Box::new(Intent { id, entity, wish, kind, seen, ttl_ms }), timing)
+        },
+    );
+    let status = prop::sample::select(Status::ALL[2..].to_vec());
     let reason = prop::sample::select(vec![
         Reason::Stopping,
         Reason::Unpaired,
@@ -317,10 +324,12 @@ fn any_message() -> impl Strategy<Value = Message> {
             up_to
         })),
         intent,
-        (any_dot(), status, prop::option::of("[a-z ü]{0,90}x")).prop_map(|(id, status, words)| {
-            let explanation = words.map(|words| Explanation::new(&words));
-            Message::Outcome(Outcome { id, status, explanation })
-        }),
+        (any_dot(), status, prop::option::of("[a-z ü]{0,90}x"), prop::option::of(any_dot())).prop_map(
+            |(id, status, words, shown_by)| {
+                let explanation = words.map(|words| Explanation::new(&words));
+                Message::Outcome(Outcome { id, status, explanation, shown_by })
+            }
+        ),
         prop::collection::vec(any::<u8>(), 0..64).prop_map(Message::Rotation),
         reason.prop_map(Message::Bye),
         (ids(), numbers()).prop_map(|(ids, numbers)| Message::Gone(Gone { ids, numbers })),

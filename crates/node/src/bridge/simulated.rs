@@ -1,9 +1,9 @@
 //! A house that is not there: lights, a thermostat and sensors that behave, for the demo and for tests.
 //!
 //! [`House`] is the house itself: plain data that is told the time and rolls seeded dice, so a seed
-//! plays the same day again. [`live`] is its bridge, a caller of [`Node`] and nothing else. Two of its
+//! plays the same day again. [`live`] is its bridge, a caller of [`Node`] and nothing else. Three of its
 //! devices misbehave on purpose, so that every outcome of a command can be seen: the lock of the
-//! cellar refuses, the awning never answers.
+//! cellar refuses, the awning never answers, the garden's valve moves when it is too late.
 //!
 //! ```
 //! use std::time::Duration;
@@ -64,7 +64,10 @@ struct Silent {
 }
 
 fn react(house: &mut House, command: Command, now: Duration) -> Option<Silent> {
-    let Command { entity_id, wish, done } = command;
+    let Command { entity_id, wish, until, done } = command;
+    if until <= std::time::Instant::now() {
+        return None; // dropping the way to answer says so
+    }
     let answer = match house.command(&entity_id, &wish, now) {
         Reaction::Taken => Ok(()),
         Reaction::Refused(reason) => Err(reason),

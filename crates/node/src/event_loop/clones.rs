@@ -100,7 +100,7 @@ impl Loop {
         let Some(link) = &mut peer.link else { return };
         let Some(epoch) = link.session.greeting().map(|greeting| greeting.epoch) else { return };
         if !peer.starts.is_present(epoch) {
-            link.ping(&self.replica, now_ms());
+            self.commands.pings(id, link.ping(&self.replica, now_ms()));
         }
         peer.drop_rival(|rival| {
             rival.link.session.greeting().is_some_and(|greeting| greeting.epoch == epoch)
@@ -131,7 +131,9 @@ impl Loop {
                 return;
             };
             let answered = rival.asked && effects.iter().any(|effect| rival.link.is_answer(effect));
-            self.effects.extend(effects);
+            // commands count from what was said on the present link
+            let foreign = |effect: &Effect| matches!(effect, Effect::Perform { .. } | Effect::Pinged { .. });
+            self.effects.extend(effects.into_iter().filter(|effect| !foreign(effect)));
             let epoch = rival.link.session.greeting().map(|greeting| greeting.epoch);
             if answered && epoch.is_some_and(|epoch| peer.starts.answered(epoch)) {
                 return self.shut_out(id);

@@ -1,46 +1,57 @@
 //! Commands to other homes' devices, and theirs to this home's.
 //!
-//! A command lives for seconds and is carried out at most once. The sender waits for the outcome;
-//! the owner gives it to the house, and tells *settled* when the device reports what was wanted.
+//! The core decides ([`Sender`], [`Owner`]); here is what it takes to carry that out: callers who wait,
+//! the house behind this home, and what people see meanwhile. A command to a device of this very home
+//! takes the same way, without a link.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use crosshome_core::{
     EntityId, EntityKey, HomeId, Space,
     dot::Dot,
+    effect::{Durability, Effect},
     grant::Right,
-    groups::STATE,
-    intent::{Explanation, Intent, Outcome, Status, Wish, ttl_ms},
+    intent::{Elapsed, Intent, Outcome, Owner, Sender, Status, Step, Stopwatch, Timing, Wish, ttl_ms},
     json::{self, Json, Members},
-    session::target,
-    table::Number,
+    table::Entity,
     update::{Attributes, Update},
 };
-use tokio::sync::{mpsc, oneshot};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 
-use super::{Event, Loop, now_ms, views::intent_id};
+use super::{Loop, now_ms, views::intent_id};
 use crate::{
     defaults::COMMANDS_WAITING,
     node::{Call, Command, NodeError, Reply},
+    store::HistoryRow,
     views::{CallView, EntityView, Pending, Stamp},
 };
 
-/// Commands that have no outcome yet, both ways.
-#[derive(Default)]
+mod house;
+mod record;
+
+pub(super) use house::Performed;
+pub(crate) use record::taken_before;
+
+/// Commands that have not ended, both ways.
 pub(super) struct Commands {
-    sent: Vec<Sent>,
-    received: Vec<Received>,
+    sender: Sender,
+    owner: Owner,
+    watch: Stopwatch,
+    started: Instant,
+    waiters: HashMap<Dot, Waiter>,
+    /// What stands in the history of commands that have not ended.
+    rows: HashMap<Dot, HistoryRow>,
+    /// Intents that were judged in this turn, to be given to the house once they are durable.
+    taken: Vec<Intent>,
     house: Option<mpsc::Sender<Command>>,
     /// What a bridge has reported: setting one of these means to command it, not to claim that it is so.
     devices: HashSet<EntityId>,
-}
-
-/// A command of this home.
-struct Sent {
-    id: Dot,
-    key: EntityKey,
-    expires_ms: u64,
-    waiter: Option<Waiter>,
+    /// The mark that commands of this home to itself count from.
+    mark: u64,
 }
 
 /// Who waits for the outcome.
@@ -49,20 +60,28 @@ enum Waiter {
     Call(Reply<CallView>),
 }
 
-/// A peer's command to a device of this home.
-struct Received {
-    peer: HomeId,
-    intent: Intent,
-}
-
-/// What the house made of a command.
-pub(crate) struct Performed {
-    peer: HomeId,
-    id: Dot,
-    result: Result<(), String>,
-}
-
 impl Commands {
+    /// Begins with the intents that earlier starts had taken.
+    pub(super) fn new(me: HomeId, taken: &[Dot]) -> Self {
+        let started = Instant::now();
+        let mut commands = Self {
+            sender: Sender::default(),
+            owner: Owner::default(),
+            watch: Stopwatch::start(0, now_ms()),
+            started,
+            waiters: HashMap::new(),
+            rows: HashMap::new(),
+            taken: Vec::new(),
+            house: None,
+            devices: HashSet::new(),
+            mark: 0,
+        };
+        taken.iter().for_each(|id| commands.owner.recall(*id, id.actor.home));
+        commands.owner.opened(me, Elapsed::default());
+        commands.sender.linked(me, 0, Elapsed::default());
+        commands
+    }
+
     /// Lets a bridge carry out what peers want; the one before is dropped.
     pub(super) fn attach(&mut self) -> mpsc::Receiver<Command> {
         let (sender, receiver) = mpsc::channel(COMMANDS_WAITING);
@@ -82,28 +101,32 @@ impl Commands {
         self.house.as_ref().is_some_and(|house| !house.is_closed()) && self.devices.contains(device)
     }
 
-    /// Returns the command on its way to an entity.
-    pub(super) fn pending(&self, key: &EntityKey) -> Option<Pending> {
-        let sent = self.sent.iter().rev().find(|sent| sent.key == *key)?;
-        Some(Pending { intent: intent_id(sent.id), expires: Stamp(sent.expires_ms as i64) })
+    /// Takes note that a new link to a peer says hello; what the one before had lost is said again later.
+    pub(super) fn link_opened(&mut self, peer: HomeId) {
+        let now = self.elapsed();
+        self.sender.unlinked(peer);
+        self.owner.opened(peer, now);
     }
 
-    /// Ends the commands that a lost peer would have answered.
+    /// Takes note that a peer is sent a ping on its link.
+    pub(super) fn pings(&mut self, peer: HomeId, nonce: u64) {
+        let now = self.elapsed();
+        self.owner.pings(peer, nonce, now);
+    }
+
+    /// Takes note that a peer has sent a ping.
+    pub(super) fn pinged(&mut self, peer: HomeId, nonce: u64) {
+        let now = self.elapsed();
+        self.sender.pinged(peer, nonce, now);
+    }
+
+    /// Takes note that the link to a peer is lost: what waits for it goes on waiting.
     pub(super) fn peer_lost(&mut self, peer: HomeId) {
-        for sent in self.sent.extract_if(.., |sent| sent.key.space == Space::Home(peer)) {
-            let reason = "the link was lost before the outcome came".into();
-            fail(sent.waiter, NodeError::Unreachable { home: peer.short(), reason });
-        }
-        self.received.retain(|received| received.peer != peer);
+        self.sender.unlinked(peer);
     }
 
-    /// Ends the commands whose time is over.
-    pub(super) fn expire(&mut self, now_ms: u64) {
-        for sent in self.sent.extract_if(.., |sent| sent.expires_ms <= now_ms) {
-            let seconds = ttl_ms(&sent.key.id) / 1000;
-            fail(sent.waiter, NodeError::TimedOut { what: sent.key.id.to_string(), seconds });
-        }
-        self.received.retain(|received| received.intent.alive(now_ms));
+    fn elapsed(&mut self) -> Elapsed {
+        self.watch.read(self.started.elapsed().as_millis() as u64, now_ms())
     }
 }
 
@@ -124,221 +147,192 @@ impl Loop {
         let wish = Wish::Set { state: update.state.clone(), attributes };
         match self.commandable(&key) {
             Err(error) => drop(reply.send(Err(error))),
-            Ok(home) if wait => drop(self.start_command(home, key, wish, Some(Waiter::Update(reply)))),
+            Ok(home) if wait => {
+                self.start_command(home, &key, wish, Some(Waiter::Update(reply)));
+            }
             Ok(home) => {
-                self.start_command(home, key.clone(), wish, None);
-                drop(reply.send(self.view_of(&key)));
+                self.start_command(home, &key, wish, None);
+                let view = self.view_of(&key);
+                self.answer_after(reply, view);
             }
         }
     }
 
     /// Calls a service on the device of another home, or of this one.
     pub(super) fn call(&mut self, key: EntityKey, call: &Call, reply: Reply<CallView>) {
-        let data: Result<Vec<_>, _> = call
-            .data
-            .iter()
-            .map(|(name, raw)| raw.get().parse::<Json>().map(|value| (name.as_str(), value)))
-            .collect();
-        let data = match data {
-            Ok(data) => data,
-            Err(error) => return drop(reply.send(Err(super::names::invalid(error)))),
-        };
-        let mut object = String::new();
-        json::write_object(data.iter().map(|(name, value)| (*name, value.as_str())), &mut object);
-        let service = if call.service.contains('.') {
-            call.service.clone()
-        } else {
-            format!("{}.{}", key.id.domain(), call.service)
-        };
-        let wish = Wish::Call {
-            service: service.into(),
-            data: object.parse().expect("an object of canonical values is JSON"),
+        let wish = match called(&key, call) {
+            Ok(wish) => wish,
+            Err(error) => return drop(reply.send(Err(error))),
         };
         match self.commandable(&key) {
             Err(error) => drop(reply.send(Err(error))),
-            Ok(home) if call.wait => drop(self.start_command(home, key, wish, Some(Waiter::Call(reply)))),
+            Ok(home) if call.wait => {
+                self.start_command(home, &key, wish, Some(Waiter::Call(reply)));
+            }
             Ok(home) => {
-                let intent = intent_id(self.start_command(home, key, wish, None));
-                drop(reply.send(Ok(CallView { ok: true, intent, outcome: None })));
+                let intent = intent_id(self.start_command(home, &key, wish, None));
+                self.answer_after(reply, Ok(CallView { ok: true, intent, outcome: None }));
             }
         }
     }
 
-    /// Returns the home that would carry out a command to an entity, if it can be asked now.
+    /// Returns the home that would carry out a command to an entity, if it may be asked.
     fn commandable(&self, key: &EntityKey) -> Result<HomeId, NodeError> {
         let Space::Home(home) = key.space else {
             return Err(NodeError::Invalid("an entity of the joint space has no device behind it".into()));
         };
-        if self.commands.sent.len() >= COMMANDS_WAITING {
+        if self.commands.sender.len() >= COMMANDS_WAITING {
             return Err(NodeError::Busy("too many commands wait for their outcome".into()));
         }
         let right = self.replica.find(key).and_then(|entity| entity.right);
-        if home != self.me.id && right < Some(Right::Control) {
-            return Err(self.not_allowed(key, "control"));
-        }
-        match self.peers.get(home) {
-            Some(peer) if !peer.online() => {
-                let reason = peer.reason.clone().unwrap_or_else(|| "it is offline".into());
-                Err(NodeError::Unreachable { home: peer.name().to_owned(), reason })
-            }
-            _ => Ok(home),
+        match home != self.me.id && right < Some(Right::Control) {
+            true => Err(self.not_allowed(key, "control")),
+            false => Ok(home),
         }
     }
 
-    /// Sends a command, or gives it to this home's own house.
-    fn start_command(&mut self, home: HomeId, key: EntityKey, wish: Wish, waiter: Option<Waiter>) -> Dot {
-        let (now, ttl_ms) = (now_ms(), ttl_ms(&key.id));
-        let id = self.replica.stamp(now);
-        let intent = Intent { id, entity: key.id.clone(), wish, ttl_ms };
-        self.commands.sent.push(Sent { id, key, expires_ms: now + ttl_ms, waiter });
+    fn start_command(&mut self, home: HomeId, key: &EntityKey, wish: Wish, waiter: Option<Waiter>) -> Dot {
+        let id = self.replica.stamp(now_ms());
+        let seen = self.replica.find(key).map(Entity::context).unwrap_or_default();
+        let (kind, ttl_ms) = (wish.kind(&key.id), ttl_ms(&key.id));
+        let intent = Intent { id, entity: key.id.clone(), wish, kind, seen, ttl_ms };
+        let now = self.commands.elapsed();
         if home == self.me.id {
-            self.perform(home, intent);
-        } else if let Some(link) = self.peers.get_mut(home).and_then(|peer| peer.link.as_mut()) {
-            link.session.command(intent);
+            self.commands.mark += 1;
+            self.commands.owner.pings(home, self.commands.mark, now);
+            self.commands.sender.pinged(home, self.commands.mark, now);
         }
+        self.record(key, &intent, "command: outcome not known");
+        // the clock's mark has to be ahead of every stamp that leaves
+        self.effects.push(Effect::Commit(Durability::Lazy));
+        self.commands.waiters.extend(waiter.map(|waiter| (id, waiter)));
+        let steps = self.commands.sender.ask(home, intent, now);
+        self.take_steps(steps);
+        self.tell_entity(key);
         id
     }
 
-    /// Gives a peer's command to the house, if it has the right and the command is still alive.
-    pub(super) fn perform(&mut self, peer: HomeId, intent: Intent) {
-        let key = target(self.me.id, &intent);
-        let right = match self.replica.find(&key) {
-            Some(_) if peer == self.me.id => Some(Right::Edit),
-            Some(entity) => self.replica.admits(peer, entity).map(|admission| admission.right),
-            None => None,
-        };
-        let id = intent.id;
-        if right < Some(Right::Control) || id.actor.home != peer {
-            self.report(peer, crosshome_core::effect::Incident::Forbidden);
-            return self.refuse(peer, id, "it is not shared with the right to control");
-        }
-        if !intent.alive(now_ms()) {
-            return self.tell_outcome(peer, id, Status::Expired);
-        }
-        if self.commands.received.iter().any(|received| received.intent.id == id) {
-            return; // it is being carried out
-        }
-        if self.commands.received.len() >= COMMANDS_WAITING {
-            return self.refuse(peer, id, "too many commands wait for their outcome there");
-        }
-        let (done, waits) = oneshot::channel();
-        let command = Command { entity_id: intent.entity.clone(), wish: intent.wish.clone(), done };
-        let taken = self.commands.house.as_ref().is_some_and(|house| house.try_send(command).is_ok());
-        if !taken {
-            tracing::warn!(entity = %intent.entity, "no bridge carries out commands to this device");
-            return self.refuse(peer, id, "no device behind it takes commands at present");
-        }
-        self.commands.received.push(Received { peer, intent });
-        self.tell_outcome(peer, id, Status::Accepted);
-        let post = self.post.clone();
-        tokio::spawn(async move {
-            let result = waits.await.unwrap_or_else(|_| Err("the bridge has ended".into()));
-            let _ = post.send(Event::Performed(Performed { peer, id, result })).await;
-        });
+    /// Sends what waits for a peer that is online now, and what its last link may have lost.
+    pub(super) fn command_again(&mut self, peer: HomeId, start: u64) {
+        let now = self.commands.elapsed();
+        let steps = self.commands.sender.linked(peer, start, now);
+        self.take_steps(steps);
     }
 
-    /// Takes note of what the house made of a command.
-    pub(super) fn performed(&mut self, performed: Performed) {
-        let Performed { peer, id, result } = performed;
-        if let Err(reason) = result {
-            tracing::warn!(peer = %peer.short(), %reason, "the house refused a command");
-            self.commands.received.retain(|received| received.intent.id != id);
-            return self.refuse(peer, id, &reason);
-        }
-        let calls = self.commands.received.extract_if(.., |received| {
-            received.intent.id == id && matches!(received.intent.wish, Wish::Call { .. })
-        });
-        let done: Vec<_> = calls.map(|received| received.intent.id).collect();
-        done.into_iter().for_each(|id| self.tell_outcome(peer, id, Status::Settled));
-        if let Some(number) =
-            self.commands.received.iter().find(|received| received.intent.id == id).and_then(|received| {
-                let key = target(self.me.id, &received.intent);
-                self.replica.table().find(key.space, &key.id)
-            })
-        {
-            self.check_settled(number);
-        }
+    /// Ends the commands whose time is over, and forgets intents that nobody can repeat.
+    pub(super) fn expire_commands(&mut self) {
+        let now = self.commands.elapsed();
+        let answers = self.commands.owner.expire(now);
+        self.answer_all(answers);
+        let steps = self.commands.sender.expire(now);
+        self.take_steps(steps);
+        let forgotten = self.commands.owner.tidy(now);
+        self.forget_taken(&forgotten);
     }
 
-    /// Tells senders when a device reports what they wanted.
-    pub(super) fn check_settled(&mut self, number: Number) {
-        if self.commands.received.is_empty() {
-            return;
-        }
-        let Some(entity) = self.replica.table().get(number) else { return };
-        let (Some(view), key) = (entity.view(), &entity.key) else { return };
-        let fields: Vec<_> = view.groups().flat_map(|group| group.fields()).collect();
-        let has = |name: &str, value: &str| fields.contains(&(name, value));
-        let fulfilled = |received: &mut Received| match &received.intent.wish {
-            Wish::Set { state, attributes } if target(self.me.id, &received.intent) == *key => {
-                state.as_ref().is_none_or(|state| has(STATE, state.as_str()))
-                    && attributes.iter().all(|(name, value)| has(name, value))
-            }
-            _ => false,
-        };
-        let settled: Vec<_> = self
-            .commands
-            .received
-            .extract_if(.., fulfilled)
-            .map(|received| (received.peer, received.intent.id))
-            .collect();
-        settled.into_iter().for_each(|(peer, id)| self.tell_outcome(peer, id, Status::Settled));
+    /// Ends the commands to a home that is forgotten.
+    pub(super) fn forget_commands(&mut self, peer: HomeId) {
+        let steps = self.commands.sender.forget(peer);
+        self.take_steps(steps);
     }
 
     /// Takes note of what became of this home's command.
-    pub(super) fn settled(&mut self, peer: HomeId, outcome: &Outcome) {
-        if outcome.status == Status::Accepted {
-            return;
+    pub(super) fn hear_outcome(&mut self, peer: HomeId, outcome: Outcome) {
+        let steps = self.commands.sender.heard(peer, outcome, &self.replica);
+        self.take_steps(steps);
+    }
+
+    /// Ends the commands whose outcome is seen now.
+    pub(super) fn end_seen_commands(&mut self, key: &EntityKey) {
+        if !self.commands.sender.is_empty() {
+            let steps = self.commands.sender.reported(key, &self.replica);
+            self.take_steps(steps);
         }
-        let ours = |sent: &mut Sent| sent.id == outcome.id && sent.key.space == Space::Home(peer);
-        let Some(sent) = self.commands.sent.extract_if(.., ours).next() else { return };
-        let home = self.home_name(peer);
-        let result = match outcome.status {
-            Status::Settled | Status::Accepted => Ok(()),
-            Status::Rejected => {
-                let told = outcome.explanation.as_ref().map(ToString::to_string);
-                let reason = told.unwrap_or_else(|| format!("{} did not take the command", sent.key.id));
-                Err(NodeError::Refused { home, reason })
+    }
+
+    fn take_steps(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Send { peer, intent, timing } => self.send_intent(peer, intent, timing),
+                Step::Moved(key) => self.tell_entity(&key),
+                Step::Ended(key, outcome) => self.end_command(&key, &outcome),
             }
-            Status::Expired => Err(NodeError::TimedOut {
-                what: sent.key.id.to_string(),
-                seconds: ttl_ms(&sent.key.id) / 1000,
-            }),
+        }
+    }
+
+    fn send_intent(&mut self, peer: HomeId, intent: Box<Intent>, timing: Timing) {
+        if peer == self.me.id {
+            return self.effects.push(Effect::Perform { peer, intent, timing });
+        }
+        if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.link.as_mut()) {
+            link.session.command(intent, timing);
+        }
+    }
+
+    fn end_command(&mut self, key: &EntityKey, outcome: &Outcome) {
+        tracing::debug!(entity = %key.id, status = outcome.status.as_str(), "a command has ended");
+        self.record_outcome(outcome);
+        self.tell_entity(key);
+        let Space::Home(home) = key.space else { return };
+        let said = outcome.explanation.as_ref().map(ToString::to_string);
+        let refused = |reason| Err(NodeError::Refused { home: self.home_name(home), reason });
+        let result = match outcome.status {
+            Status::Settled => Ok(()),
+            Status::Expired => {
+                Err(NodeError::TimedOut { what: key.id.to_string(), seconds: ttl_ms(&key.id) / 1000 })
+            }
+            Status::Superseded => refused("a later command wants something else".to_owned()),
+            _ => refused(said.unwrap_or_else(|| format!("{} did not take the command", key.id))),
         };
-        match sent.waiter {
-            Some(Waiter::Update(reply)) => drop(reply.send(result.and_then(|()| self.view_of(&sent.key)))),
+        match self.commands.waiters.remove(&outcome.id) {
+            Some(Waiter::Update(reply)) => drop(reply.send(result.and_then(|()| self.view_of(key)))),
             Some(Waiter::Call(reply)) => {
-                let view = CallView { ok: true, intent: intent_id(sent.id), outcome: Some("settled".into()) };
+                let word = Some(outcome.status.as_str().into());
+                let view = CallView { ok: true, intent: intent_id(outcome.id), outcome: word };
                 drop(reply.send(result.map(|()| view)));
             }
             None => {}
         }
     }
 
-    fn tell_outcome(&mut self, peer: HomeId, id: Dot, status: Status) {
-        self.answer_command(peer, Outcome { id, status, explanation: None });
+    /// Returns what this home's people want of an entity and do not see yet, the latest wish last.
+    pub(super) fn wishes<'a>(&'a self, key: &EntityKey) -> Vec<&'a Wish> {
+        self.commands.sender.on(key).map(|asked| &asked.intent.wish).collect()
     }
 
-    /// Tells a sender that nothing comes of its command, and why.
-    fn refuse(&mut self, peer: HomeId, id: Dot, reason: &str) {
-        let explanation = Some(Explanation::new(reason));
-        self.answer_command(peer, Outcome { id, status: Status::Rejected, explanation });
+    /// Returns the latest command on its way to an entity.
+    pub(super) fn pending(&self, key: &EntityKey) -> Option<Pending> {
+        let asked = self.commands.sender.on(key).next_back()?;
+        // Shown by the wall clock, so not what decides.
+        let expires = Stamp((asked.intent.id.hlc.ms() + asked.intent.ttl_ms) as i64);
+        let (state, attributes) = record::wanted(&asked.intent.wish);
+        Some(Pending {
+            intent: intent_id(asked.intent.id),
+            status: asked.status.as_str().into(),
+            wanted: RawValue::from_string(format!(r#"{{"state":{state},"attributes":{attributes}}}"#))
+                .expect("canonical values make an object"),
+            expires,
+        })
     }
 
-    fn answer_command(&mut self, peer: HomeId, outcome: Outcome) {
-        if peer == self.me.id {
-            return self.settled(peer, &outcome);
-        }
-        if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.link.as_mut()) {
-            link.session.answer(outcome);
+    fn tell_entity(&mut self, key: &EntityKey) {
+        if let Some(number) = self.replica.table().find(key.space, &key.id) {
+            self.tell_shown(number);
         }
     }
 }
 
-fn fail(waiter: Option<Waiter>, error: NodeError) {
-    match waiter {
-        Some(Waiter::Update(reply)) => drop(reply.send(Err(error))),
-        Some(Waiter::Call(reply)) => drop(reply.send(Err(error))),
-        None => {}
-    }
+/// Reads a service call from outside.
+fn called(key: &EntityKey, call: &Call) -> Result<Wish, NodeError> {
+    let values = call.data.iter().map(|(name, raw)| Ok((name, raw.get().parse::<Json>()?)));
+    let data: Result<Vec<_>, json::JsonError> = values.collect();
+    let data = data.map_err(super::names::invalid)?;
+    let mut object = String::new();
+    json::write_object(data.iter().map(|(name, value)| (name.as_str(), value.as_str())), &mut object);
+    let service = match call.service.contains('.') {
+        true => call.service.clone(),
+        false => format!("{}.{}", key.id.domain(), call.service),
+    };
+    let data = object.parse().expect("an object of canonical values is JSON");
+    Ok(Wish::Call { service: service.into(), data })
 }

@@ -36,7 +36,7 @@ impl Loop {
             if link.heard.elapsed() < ANSWER_TIME || !link.owes_answer(&self.replica) {
                 link.doubt = None;
             } else if link.doubt.is_none() {
-                link.ping(&self.replica, now);
+                self.commands.pings(id, link.ping(&self.replica, now));
                 let watch = watch(self.endpoint.clone(), addresses, id, link.number, self.post.clone());
                 link.doubt = Some(Doubt(tokio::spawn(watch).abort_handle()));
             }

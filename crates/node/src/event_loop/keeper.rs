@@ -7,7 +7,7 @@
 
 use crosshome_core::{
     EntityId, EntityKey, HomeId,
-    dot::Actor,
+    dot::{Actor, Dot},
     effect::{Durability, Effect},
     epoch::Cursor,
     grant::Grants,
@@ -31,6 +31,8 @@ pub(crate) struct Stores {
     pub(crate) peers: Vec<PeerRow>,
     /// The peers that were shut out because they run twice.
     pub(crate) shut_out: Vec<(HomeId, Stamp)>,
+    /// Intents that earlier starts have taken.
+    pub(crate) taken: Vec<Dot>,
     pub(crate) registry: Registry,
     pub(crate) policies: Policies,
     pub(crate) conflicts: ConflictLog,

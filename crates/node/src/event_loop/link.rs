@@ -102,15 +102,16 @@ impl Link {
             pace: per_s.map(|per_s| Pace { per_s, due: now }),
             reader: reading.abort_handle(),
             writing: writing.abort_handle(),
-            pings: (0, None),
+            pings: (number << 32, None), // no other link of this start has the same nonces
             doubt: None,
         }
     }
 
-    /// Asks the peer for a sign of life.
-    pub(super) fn ping(&mut self, replica: &Replica, now_ms: u64) {
+    /// Asks the peer for a sign of life, and returns the nonce.
+    pub(super) fn ping(&mut self, replica: &Replica, now_ms: u64) -> u64 {
         self.pings = (self.pings.0 + 1, Some(Instant::now()));
         self.session.beat(replica, self.pings.0, now_ms);
+        self.pings.0
     }
 
     /// Tells whether an effect is the answer to the last ping.

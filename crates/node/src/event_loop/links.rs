@@ -59,6 +59,7 @@ impl Loop {
         if let Some(old) = peer.link.replace(link) {
             peer.keep_as_rival(old);
         }
+        self.commands.link_opened(id);
         tracing::debug!(peer = %id.short(), dialed = dialed.is_some(), "link up");
     }
 
@@ -141,7 +142,7 @@ impl Loop {
                 stale.push((id, link.number));
                 continue;
             }
-            link.ping(&self.replica, now);
+            self.commands.pings(id, link.ping(&self.replica, now));
         }
         for (id, number) in dead {
             self.link_down(id, number, "no sign of life".into());
@@ -222,6 +223,7 @@ impl Loop {
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(link) = &mut peer.link else { return };
         let Some(greeting) = link.session.greeting() else { return };
+        let start = greeting.epoch;
         tracing::info!(
             peer = %id.short(), name = peer.row.alias.as_deref().unwrap_or(&peer.row.name),
             took_ms = link.opened.elapsed().as_millis() as u64, "peer online"
@@ -244,8 +246,9 @@ impl Loop {
             self.keeper.peers_changed();
         }
         if peer.rtt_ms.is_none() {
-            link.ping(&self.replica, now_ms()); // people ask how far it is; after that the heartbeat tells
+            self.commands.pings(id, link.ping(&self.replica, now_ms())); // people ask how far it is; after that the heartbeat tells
         }
+        self.command_again(id, start);
         self.tell_peer(id);
     }
 

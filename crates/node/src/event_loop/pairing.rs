@@ -353,7 +353,7 @@ impl Loop {
         }
         self.keeper.peers_changed();
         self.keeper.forget_cursor(id);
-        self.commands.peer_lost(id);
+        self.forget_commands(id);
         self.keep_paired_in_sight();
         self.tell_unpaired(&view);
         tracing::info!(peer = %id.short(), name = %view.name, "unpaired");

@@ -102,6 +102,7 @@ impl Loop {
         self.records.log.rename(old, new.id());
         self.peers.insert(row);
         self.keeper.forget_cursor(old);
+        self.forget_commands(old);
         self.keeper.peers_changed();
         self.keep_paired_in_sight();
         let (replica, bytes) = (&self.replica, statement.to_bytes().to_vec());

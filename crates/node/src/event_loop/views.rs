@@ -6,6 +6,7 @@ use crosshome_core::{
     EntityKey, HomeId, Space,
     groups::STATE,
     hlc::Hlc,
+    intent::Wish,
     json,
     table::{Class, Entity, Number},
     version::Version,
@@ -23,7 +24,7 @@ impl Loop {
     /// Returns what is shown of an entity, unless it is deleted.
     pub(super) fn entity_view(&self, entity: &Entity) -> Option<EntityView> {
         let view = entity.view()?;
-        let (state, attributes) = fields(&view);
+        let (state, attributes) = fields_over(&view, &self.wishes(&entity.key));
         let changed =
             view.groups().find(|group| group.key() == "state").map_or(view.dot.hlc, |group| group.dot.hlc);
         let (space, shared_with) = match entity.key.space {
@@ -46,7 +47,7 @@ impl Loop {
             updated_by: self.home_name(view.dot.actor.home),
             shared_with,
             conflict: view.open,
-            pending: self.commands.pending(&entity.key),
+            pending: self.pending(&entity.key),
         })
     }
 
@@ -67,6 +68,15 @@ impl Loop {
     pub(super) fn tell_changed(&mut self, number: Number) {
         self.metrics.changes += 1;
         self.check_settled(number);
+        if let Some(entity) = self.replica.table().get(number) {
+            let key = entity.key.clone();
+            self.end_seen_commands(&key);
+        }
+        self.tell_shown(number);
+    }
+
+    /// Tells observers how an entity is shown now.
+    pub(super) fn tell_shown(&mut self, number: Number) {
         let Some(entity) = self.replica.table().get(number) else { return };
         if self.inbox.notices.is_heard() {
             let news = match self.entity_view(entity) {
@@ -111,7 +121,17 @@ impl Loop {
 
 /// Returns state and attributes of a view; attributes as one JSON object.
 pub(super) fn fields(view: &View) -> (Option<String>, Box<RawValue>) {
-    readable(raw_fields(view.groups().flat_map(|group| group.fields())))
+    fields_over(view, &[])
+}
+
+/// Returns state and attributes as they will be once these wishes have come true.
+fn fields_over(view: &View, wishes: &[&Wish]) -> (Option<String>, Box<RawValue>) {
+    let mut members: Vec<_> = view.groups().flat_map(|group| group.fields()).collect();
+    for (name, value) in wishes.iter().flat_map(|wish| wish.fields()) {
+        members.retain(|(known, _)| *known != name);
+        members.push((name, value));
+    }
+    readable(raw_fields(members.into_iter()))
 }
 
 /// Returns state and attributes of one version.

@@ -1,6 +1,11 @@
 //! What callers ask of the loop.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use crosshome_core::{EntityId, intent::Wish, policy::Strategy};
 use serde_json::{Map, Value, value::RawValue};
@@ -236,6 +241,8 @@ pub struct Command {
     pub entity_id: EntityId,
     /// What is wanted of it.
     pub wish: Wish,
+    /// Until when it may be carried out; late is worse than never.
+    pub until: Instant,
     /// Where the bridge says whether the house took it, and else why not.
     pub done: oneshot::Sender<Result<(), String>>,
 }

@@ -62,10 +62,15 @@ pub enum Class {
 }
 
 /// A command that has no outcome yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
     /// Id of the intent.
     pub intent: String,
+    /// How far it came: queued, sent, accepted, applied; settled while the report is on its way.
+    pub status: String,
+    /// What was asked for: `{state, attributes}`.
+    #[schema(value_type = Object)]
+    pub wanted: Box<RawValue>,
     /// When it will be given up.
     pub expires: Stamp,
 }

@@ -17,13 +17,13 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::houses::{House, eventually, online, pair, paired};
 
 /// A way to a home that can be cut; what was on it is lost at once.
-struct Way {
-    address: String,
-    cut: tokio::sync::watch::Sender<u32>,
+pub(crate) struct Way {
+    pub(crate) address: String,
+    pub(crate) cut: tokio::sync::watch::Sender<u32>,
 }
 
 impl Way {
-    async fn to(address: String) -> Self {
+    pub(crate) async fn to(address: String) -> Self {
         let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let own = format!("127.0.0.1:{}", door.local_addr().expect("bound").port());
         let cut = tokio::sync::watch::Sender::new(0);

@@ -2,6 +2,7 @@
 
 mod backups;
 mod channel;
+mod commands;
 mod conflicts;
 mod homes;
 mod houses;

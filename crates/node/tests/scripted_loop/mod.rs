@@ -260,7 +260,12 @@ impl Script {
             "light.slow" if update.wait => Err(NodeError::TimedOut { what: "holiday".into(), seconds: 30 }),
             id => {
                 let mut view = entity(id, update.state.as_deref().unwrap_or("on"));
-                view.pending = (!update.wait).then(|| Pending { intent: "i1".into(), expires: NOW });
+                view.pending = (!update.wait).then(|| Pending {
+                    intent: "i1".into(),
+                    status: "sent".into(),
+                    wanted: RawValue::from_string(r#"{"state":"on","attributes":{}}"#.into()).expect("JSON"),
+                    expires: NOW,
+                });
                 if !update.patch.is_empty() {
                     view.attributes = to_raw_value(&update.patch).expect("plain data");
                 }

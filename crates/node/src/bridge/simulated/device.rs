@@ -22,6 +22,8 @@ pub(super) enum Device {
     JammedLock,
     /// An awning whose radio is dead: it never answers.
     DeadAwning,
+    /// A valve that takes an order at once and moves when nobody waits for it any more.
+    SlowValve { open: bool },
 }
 
 /// Degrees in tenths: no sum of them shows 21.299999.
@@ -44,6 +46,7 @@ impl Device {
     pub(super) fn delay(&self, dice: &mut Rng) -> Duration {
         Duration::from_millis(match self {
             Self::Thermostat { .. } => dice.u64(300..900),
+            Self::SlowValve { .. } => dice.u64(11_000..12_000),
             _ => dice.u64(40..180),
         })
     }
@@ -55,7 +58,7 @@ impl Device {
             Self::Motion { seen: false } => dice.u64(3_000..12_000),
             Self::Thermometer { .. } => dice.u64(1_000..3_000),
             Self::Thermostat { .. } => 2_000,
-            Self::Light { .. } | Self::JammedLock | Self::DeadAwning => return None,
+            Self::Light { .. } | Self::JammedLock | Self::DeadAwning | Self::SlowValve { .. } => return None,
         };
         Some(Duration::from_millis(ms))
     }
@@ -73,7 +76,7 @@ impl Device {
                 let aim = if *on { *wanted } else { COLD_ROOM };
                 *room += (aim - *room).signum();
             }
-            Self::Light { .. } | Self::JammedLock | Self::DeadAwning => {}
+            Self::Light { .. } | Self::JammedLock | Self::DeadAwning | Self::SlowValve { .. } => {}
         }
         *self != before
     }
@@ -89,6 +92,7 @@ impl Device {
             }
             Self::JammedLock => return Err("the bolt is jammed".into()),
             Self::DeadAwning => {}
+            Self::SlowValve { open } => valve(order, open)?,
         }
         *self = next;
         Ok(())
@@ -105,6 +109,7 @@ impl Device {
             Self::Thermometer { shows } => degrees(*shows).to_string(),
             Self::JammedLock => "locked".into(),
             Self::DeadAwning => "closed".into(),
+            Self::SlowValve { open } => if *open { "open" } else { "closed" }.into(),
         }
     }
 
@@ -124,6 +129,7 @@ impl Device {
                 "friendly_name": name, "device_class": "temperature", "unit_of_measurement": "°C",
             }),
             Self::JammedLock => json!({"friendly_name": name}),
+            Self::SlowValve { .. } => json!({"friendly_name": name, "device_class": "water"}),
             Self::DeadAwning => json!({"friendly_name": name, "device_class": "awning"}),
         }
     }
@@ -150,6 +156,15 @@ fn thermostat(order: &Order, on: &mut bool, wanted: &mut Tenths) -> Result<(), S
             "temperature" => *wanted = setpoint(value).ok_or("temperature is 7 to 30, in tenths")?,
             _ => return Err(format!("a thermostat has no {name} to set")),
         }
+    }
+    Ok(())
+}
+
+fn valve(order: &Order, open: &mut bool) -> Result<(), String> {
+    match &order.state {
+        Some(Wanted::Toggle) => *open = !*open,
+        Some(Wanted::Be(state)) if state == "open" || state == "closed" => *open = state == "open",
+        _ => return Err("it can be open or closed".into()),
     }
     Ok(())
 }

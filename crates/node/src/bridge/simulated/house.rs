@@ -52,6 +52,7 @@ impl House {
             ("sensor.garden_temperature", "Garden", Device::Thermometer { shows: dice.i32(100..180) }),
             ("lock.cellar", "Cellar door", Device::JammedLock),
             ("cover.awning", "Awning", Device::DeadAwning),
+            ("valve.garden", "Garden tap", Device::SlowValve { open: false }),
         ];
         let rooms = rooms.map(|(id, name, device)| Fitting {
             entity_id: id.parse().expect("the ids above are well formed"),

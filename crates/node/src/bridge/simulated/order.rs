@@ -43,8 +43,8 @@ impl Order {
             "toggle" => Some(Wanted::Toggle),
             "lock" => be("locked"),
             "unlock" => be("unlocked"),
-            "open_cover" => be("open"),
-            "close_cover" => be("closed"),
+            "open_cover" | "open_valve" => be("open"),
+            "close_cover" | "close_valve" => be("closed"),
             "set_temperature" => None,
             _ => return Err(format!("this house knows no service {service}")),
         };

@@ -153,7 +153,8 @@ async fn scene() -> Scene {
 impl Scene {
     async fn command(&self, entity: &str, wish: Wish) -> oneshot::Receiver<Result<(), String>> {
         let (done, answer) = oneshot::channel();
-        let command = Command { entity_id: id(entity), wish, done };
+        let until = std::time::Instant::now() + 30 * SECOND;
+        let command = Command { entity_id: id(entity), wish, until, done };
         self.commands.send(command).await.expect("the bridge listens");
         answer
     }
@@ -162,7 +163,7 @@ impl Scene {
 #[tokio::test(start_paused = true)]
 async fn bridge_tells_all_devices_first_and_then_what_changes() {
     let mut scene = scene().await;
-    assert_eq!(scene.reports.recv().await.expect("present").len(), 8);
+    assert_eq!(scene.reports.recv().await.expect("present").len(), 9);
     let answer = scene.command("light.garden", set("on", "{}")).await;
     assert_eq!(answer.await, Ok(Ok(())));
     let light = async {

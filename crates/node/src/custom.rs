@@ -11,7 +11,8 @@
 //! use serde_json::json;
 //! let warmer = Function::new(|_entity_id, local, remote, _before| {
 //!     let degrees = |side: &serde_json::Value| side["state"].as_str().and_then(|text| text.parse::<f64>().ok());
-//!     Ok(json!({"state": degrees(local).max(degrees(remote)).ok_or("no number")?.to_string()}))
+//!     let (here, there) = (degrees(local).ok_or("no number")?, degrees(remote).ok_or("no number")?);
+//!     Ok(json!({"state": here.max(there).to_string()}))
 //! });
 //! # drop(warmer);
 //! ```

@@ -401,8 +401,13 @@ impl Session {
                 return Ok((fork.seq > 0).then_some(went_back).into_iter().collect());
             }
             Message::Policy(policy) if self.joint => {
-                self.policy = Some(policy.dot);
-                return Ok(self.take_policy(replica, policy, now_ms));
+                let dot = policy.dot;
+                let effects = self.take_policy(replica, policy, now_ms);
+                let refused = self.early.as_ref().is_some_and(|early| early.dot == dot);
+                // a peer with a policy from the future takes no other: saying ours again would have it say its own
+                let known = if refused { replica.joint_policy().map(|ours| ours.dot) } else { Some(dot) };
+                self.policy = known;
+                return Ok(effects);
             }
             Message::Policy(_) => return Ok(vec![Effect::Report { peer, incident: Incident::Forbidden }]),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),

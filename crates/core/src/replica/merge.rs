@@ -151,19 +151,22 @@ impl Replica {
         let (mut latest, mut lost) = (Hlc::default(), false);
         // what is covered here already covers nothing more
         let known = |dot: &Dot| entity.is_some_and(|entity| entity.siblings.has_seen(*dot));
-        // what this home said of the joint space while its clock was wrong it alone can say again
-        let own_past = |dot: &Dot| {
+        // what this home said of the joint space while its clock was wrong it alone can say again, whatever it names
+        let own_past = |dot: Dot| {
             offered.key.space == Space::Joint && dot.actor.home == self.me.home && dot.actor != self.me
         };
-        for dot in said(&offered.versions).filter(|dot| !known(dot)) {
-            latest = if own_past(&dot) { latest } else { latest.max(dot.hlc) };
-            lost |= self.shows_loss(dot)?;
-        }
         // in its own space a peer hides what it likes, elsewhere not what is yet to come
         let owns = offered.key.space == Space::Home(peer);
-        for dot in seen(&offered.versions).filter(|dot| !known(dot)) {
-            latest = if owns { latest } else { latest.max(dot.hlc) };
-            lost |= self.shows_loss(dot)?;
+        for version in offered.versions.iter() {
+            let again = own_past(version.dot);
+            for dot in said_by(version).filter(|dot| !known(dot)) {
+                latest = if again || own_past(dot) { latest } else { latest.max(dot.hlc) };
+                lost |= self.shows_loss(dot)?;
+            }
+            for dot in seen_by(version).filter(|dot| !known(dot)) {
+                latest = if again || owns { latest } else { latest.max(dot.hlc) };
+                lost |= self.shows_loss(dot)?;
+            }
         }
         Ok((latest, lost))
     }
@@ -205,10 +208,7 @@ impl Replica {
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
         let theirs = |version: &Version| version.dot.actor.home == peer && is_of_life(version, entity.born);
-        if !fresh.iter().all(theirs)
-            || !said(&fresh).chain(seen(&fresh)).all(honest)
-            || misquotes(&fresh, &entity.siblings)
-        {
+        if !fresh.iter().all(theirs) || !named_by(&fresh).all(honest) || misquotes(&fresh, &entity.siblings) {
             return Err(Refusal::Forbidden);
         }
         let kept = entity.siblings.iter().filter(|known| !fresh.has_seen(known.dot));
@@ -227,19 +227,20 @@ fn misquotes(versions: &Siblings, known: &Siblings) -> bool {
     })
 }
 
-/// Returns the dots of what versions say: their own and those of their groups.
-fn said(versions: &Siblings) -> impl Iterator<Item = Dot> {
-    versions.iter().flat_map(|version| {
-        let groups = version.groups().map(|group| group.dot).filter(|dot| *dot != version.dot);
-        std::iter::once(version.dot).chain(groups)
-    })
+/// Returns the dots of what a version says: its own and those of its groups.
+fn said_by(version: &Version) -> impl Iterator<Item = Dot> {
+    let groups = version.groups().map(|group| group.dot).filter(|dot| *dot != version.dot);
+    std::iter::once(version.dot).chain(groups)
 }
 
-/// Returns what authors have seen of other homes; what they say of themselves hides nobody else's future.
-fn seen(versions: &Siblings) -> impl Iterator<Item = Dot> {
-    versions
-        .iter()
-        .flat_map(|version| version.context.dots().filter(|dot| dot.actor.home != version.dot.actor.home))
+/// Returns what an author has seen of other homes; what it says of itself hides nobody else's future.
+fn seen_by(version: &Version) -> impl Iterator<Item = Dot> {
+    version.context.dots().filter(|dot| dot.actor.home != version.dot.actor.home)
+}
+
+/// Returns all dots that versions name.
+fn named_by(versions: &Siblings) -> impl Iterator<Item = Dot> {
+    versions.iter().flat_map(|version| said_by(version).chain(seen_by(version)))
 }
 
 /// Why an offer of a peer is refused.

@@ -113,7 +113,7 @@ impl Replica {
         for version in &old {
             let dot = self.stamp(now_ms);
             // of others it names nothing that they would refuse; that it follows its own old dot it must say
-            let named = |seen: &Dot| seen.actor.home == me || !stale(*seen);
+            let named = |seen: &Dot| seen.actor != dot.actor && (seen.actor.home == me || !stale(*seen));
             let context = version.context.dots().chain([version.dot]).filter(named).collect();
             let moved = |was: Dot| if stale(was) { dot } else { was };
             let groups = version.groups().map(|group| group.moved_to(moved(group.dot)));

@@ -36,7 +36,7 @@ impl Invariant {
         ("I5 a dot names one change", |_, world| world.keeps(Self::I5)),
         ("I7 nothing after a revocation", |_, world| world.keeps(Self::I7)),
         ("I8 nothing without a grant", |_, world| world.keeps(Self::I8)),
-        ("I13 deleted stays deleted", |_, world| world.keeps(Self::I13)),
+        ("I13 what was deleted or replaced stays so", |_, world| world.keeps(Self::I13)),
         ("I14 durable stays durable", |_, world| world.keeps(Self::I14)),
         ("sessions of honest homes go on", |_, world| world.keeps(Self::Session)),
     ];

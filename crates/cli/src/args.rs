@@ -294,21 +294,27 @@ pub(crate) enum Conflicts {
         /// Conflict, or the entity in conflict
         id: String,
     },
-    /// Settle a conflict
-    #[command(group = ArgGroup::new("how").required(true).args(["take", "merge", "value"]))]
-    Resolve {
-        /// Conflict, or the entity in conflict
-        id: String,
-        /// Take this home's version
-        #[arg(long, value_name = "HOME")]
-        take: Option<String>,
-        /// Merge field by field
-        #[arg(long)]
-        merge: bool,
-        /// Take this value
-        #[arg(long, value_name = "JSON")]
-        value: Option<String>,
-    },
+    /// Settle a conflict, or overrule the strategy that has settled it
+    Resolve(Resolve),
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("how").required(true).args(["take", "merge", "value"]))]
+pub(crate) struct Resolve {
+    /// Conflict, or the entity in conflict
+    pub(crate) id: String,
+    /// Take this home's version
+    #[arg(long, value_name = "HOME")]
+    pub(crate) take: Option<String>,
+    /// Merge field by field
+    #[arg(long)]
+    pub(crate) merge: bool,
+    /// Take this value: a state, or {"state": …, "attributes": {…}}
+    #[arg(long, value_name = "JSON")]
+    pub(crate) value: Option<String>,
+    /// Token of what was shown; nothing is settled if versions have come since [default: what is there now]
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) seen: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -320,7 +326,16 @@ pub(crate) enum Strategy {
         /// How conflicts are settled
         #[arg(value_parser = ["latest-wins", "merge", "user-choice", "custom"])]
         strategy: String,
-        /// Only for these entities
+        /// Only for these entities [default: all that no rule names]
+        #[arg(long = "match", value_name = "GLOB")]
+        pattern: Option<String>,
+        /// For custom: what settles them, in Jinja [default: the configured template]
+        #[arg(long, value_name = "T")]
+        template: Option<String>,
+    },
+    /// Go back to the configuration
+    Reset {
+        /// Only for these entities [default: everything that was set at run time]
         #[arg(long = "match", value_name = "GLOB")]
         pattern: Option<String>,
     },

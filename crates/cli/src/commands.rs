@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod completions;
 mod config;
+mod conflicts;
 mod demo;
 mod discover;
 mod doctor;
@@ -16,6 +17,7 @@ mod restore;
 mod run;
 mod share;
 mod status;
+mod strategy;
 mod unpair;
 mod unshare;
 mod watch;
@@ -47,8 +49,8 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Verb::Run(run) => run::run(run, &cli.common, screen).await,
         Verb::Demo(demo) => demo::run(&demo, screen).await,
         Verb::Bench(bench) => bench::run(&bench, screen).await,
-        Verb::Conflicts(_) => Err(Failure::NotYet("conflicts")),
-        Verb::Strategy(_) => Err(Failure::NotYet("strategy")),
+        Verb::Conflicts(conflicts) => conflicts::run(conflicts, &client?, screen).await,
+        Verb::Strategy(strategy) => strategy::run(strategy, &client?, screen).await,
         Verb::Backup(backup) => backup::run(&backup, &client?, screen).await,
         Verb::Restore(restore) => restore::run(&restore, &cli.common, screen).await,
     }

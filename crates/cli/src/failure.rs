@@ -93,9 +93,6 @@ pub(crate) enum Failure {
     /// A person did not say yes.
     #[error("{0}")]
     Declined(&'static str),
-    /// The verb is for later.
-    #[error("{0} is not in this version")]
-    NotYet(&'static str),
     /// Output could not be written.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),

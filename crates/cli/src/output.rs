@@ -156,7 +156,7 @@ fn exit(failure: &Failure) -> Exit {
         Failure::Exists(_) | Failure::File { .. } | Failure::Declined(_) => Exit::Failure,
         Failure::Garbled(_) | Failure::Risky(_) | Failure::NoPeer(_) | Failure::Interrupted => Exit::Failure,
         Failure::DemoHome { .. } | Failure::Story(_) => Exit::Failure,
-        Failure::Bench(_) | Failure::NotYet(_) | Failure::Output(_) => Exit::Failure,
+        Failure::Bench(_) | Failure::Output(_) => Exit::Failure,
     }
 }
 
@@ -228,6 +228,7 @@ fn hint_of(problem: &Problem) -> Option<String> {
             let id = problem.conflict.as_deref().unwrap_or("ID");
             return Some(format!("choose a version with crosshome conflicts resolve {id} --take HOME"));
         }
+        Code::Stale => "look again with crosshome conflicts show ID, then settle what is there now",
         Code::Unreachable | Code::TimedOut => {
             "see which homes are online with crosshome status, then try again"
         }
@@ -261,15 +262,16 @@ mod tests {
         assert_eq!(of(NodeError::NotAllowed { home: text(), reason: text() }) as u8, 5);
         assert_eq!(of(NodeError::NotPaired { home: text() }) as u8, 5);
         assert_eq!(of(NodeError::ConflictOpen { entity_id: text(), conflict: text() }) as u8, 6);
+        assert_eq!(of(NodeError::Stale { entity_id: text(), present: Box::default() }) as u8, 1);
         assert_eq!(of(NodeError::TimedOut { what: text(), seconds: 1 }) as u8, 7);
         assert_eq!(exit(&Failure::Sick(1)) as u8, 8);
     }
 
     #[test]
     fn open_conflict_names_the_command_that_settles_it() {
-        let error = NodeError::ConflictOpen { entity_id: "climate.hall".into(), conflict: "c1".into() };
+        let error = NodeError::ConflictOpen { entity_id: "climate.hall".into(), conflict: "7".into() };
         let hint = hint(&Problem::from(error).into()).expect("one");
-        assert_eq!(hint, "choose a version with crosshome conflicts resolve c1 --take HOME");
+        assert_eq!(hint, "choose a version with crosshome conflicts resolve 7 --take HOME");
     }
 
     #[test]

@@ -101,6 +101,17 @@ async fn people_read_this() {
         "entity get light.twice",
         "entity set climate.hall off",
         "conflicts list",
+        "conflicts list --all",
+        "conflicts show climate.hall",
+        "conflicts show climate.attic",
+        "conflicts resolve climate.hall --take holiday",
+        "conflicts resolve climate.hall --merge",
+        "conflicts resolve climate.hall --value cool",
+        "conflicts resolve climate.hall --take villa --seen t0",
+        "strategy show",
+        "strategy set latest-wins --match light.*",
+        "strategy set custom --template broken",
+        "strategy reset",
     ] {
         record(&home, line, &mut all).await;
     }
@@ -125,9 +136,13 @@ async fn scripts_read_this() {
         "entity --json get villa/light.hall",
         "entity --json set light.hall off",
         "entity --json history light.hall",
+        "conflicts --json list",
+        "conflicts --json show 1",
+        "conflicts --json resolve 1 --take villa",
         "key --json show",
         "doctor --json",
         "unpair --json holiday",
+        "strategy --json show",
     ] {
         record(&home, line, &mut all).await;
     }
@@ -156,6 +171,12 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         ("entity set lock.door unlocked", 5),
         ("entity set climate.hall off", 6),
         ("entity set light.slow on", 7),
+        ("conflicts list", 0),
+        ("conflicts resolve climate.hall", 2),
+        ("conflicts resolve climate.hall --merge --take villa", 2),
+        ("conflicts resolve climate.hall --take villa --seen t0", 1),
+        ("conflicts resolve climate.hall --take lock", 5),
+        ("conflicts resolve climate.attic --merge", 1),
         ("pair 111-111-111", 5),
         ("pair 123-456-789", 2),
         ("pair --cancel", 0),

@@ -68,6 +68,19 @@ impl std::fmt::Display for Strategy {
     }
 }
 
+impl std::str::FromStr for Strategy {
+    type Err = StrategyError;
+
+    fn from_str(text: &str) -> Result<Self, StrategyError> {
+        Self::ALL.into_iter().find(|strategy| strategy.name() == text).ok_or(StrategyError)
+    }
+}
+
+/// A text names no strategy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a strategy is one of latest-wins, merge, user-choice, custom")]
+pub struct StrategyError;
+
 /// The strategy of some entities.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
@@ -192,5 +205,11 @@ mod tests {
     fn strategy_of_a_newer_home_counts_as_latest_wins() {
         assert_eq!(Strategy::from_code(99), Strategy::LatestWins);
         Strategy::ALL.iter().for_each(|strategy| assert_eq!(Strategy::from_code(*strategy as u8), *strategy));
+    }
+
+    #[test]
+    fn strategy_comes_back_from_its_name() {
+        assert!(Strategy::ALL.iter().all(|strategy| strategy.name().parse() == Ok(*strategy)));
+        assert_eq!("newest".parse::<Strategy>(), Err(StrategyError));
     }
 }

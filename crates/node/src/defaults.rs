@@ -165,8 +165,6 @@ pub const PATTERN_BYTES: usize = 255;
 pub const SECRET_CHARS: usize = 8;
 /// More than any token that exists.
 pub const SECRET_BYTES: usize = 4096;
-/// More than any expression somebody can still read.
-pub const TEMPLATE_BYTES: usize = 16 * 1024;
 /// Linux's PATH_MAX.
 pub const PATH_BYTES: usize = 4096;
 /// Ten times the largest configuration seen in the wild; 0.1 s to parse on a small board.
@@ -338,6 +336,9 @@ pub const WAL_KEPT_BYTES: i64 = 8 * 1024 * 1024;
 pub const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Versions kept per entity in the history: a screenful.
 pub const HISTORY_PER_ENTITY: i64 = 20;
+/// Versions kept in the history of all entities: a household's month of edits several times over; 8 MB of usual ones,
+/// 1.3 GB if somebody fills it with the largest.
+pub const HISTORY_ROWS: i64 = 20_000;
 /// Age at which a version leaves the history.
 pub const HISTORY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Oldest rows of the history looked at per commit: keeps up with any rate of less than 64 new rows per commit.
@@ -349,10 +350,37 @@ pub const WAITING_SPARE: usize = 1024;
 /// Bytes of a state shown to people who open the file; the record holds it all.
 pub const STATE_SHOWN: usize = 255;
 
+// ---- conflicts and the past ----
+
+/// Kind of the memos that are conflicts on record.
+pub const CONFLICT: &str = "conflict";
+/// Conflicts on record: a household has a few a week, so these are years.
+pub const CONFLICTS_KEPT: usize = 1_000;
+/// Bytes of all conflicts on record, as they are stored: twice what they usually take, and ten of the largest.
+pub const CONFLICT_BYTES: usize = 8 * 1024 * 1024;
+/// Age at which a settled conflict leaves the record: that of the history, from which it shows what was before.
+pub const CONFLICT_AGE: Duration = HISTORY_AGE;
+/// Versions that may enter the history per second, and at once after a quiet time, other than those of this home's own
+/// people: people never write so fast, and a bulk transfer costs the store 1 % more and not twice as much.
+pub const HISTORY_RATE: (u32, u32) = (100, 500);
+
 // ---- bridges ----
 
 /// How long the simulated house leaves a command to its dead device unanswered: longer than any command lives.
 pub const SILENT_DEVICE: Duration = Duration::from_secs(60);
+
+// ---- strategies ----
+
+/// What one rendering of a template may use up: an instruction costs one, and so do 64 bytes that are made. It stays below
+/// 13 MB and 0.1 s, and the largest pair of versions is read, compared and written many times for it.
+pub const TEMPLATE_FUEL: u64 = 200_000;
+/// Characters shown of what is wrong with a template.
+pub const TEMPLATE_WORDS: usize = 120;
+/// How long a home's own function may take for one conflict: it may ask a service on the network, and nobody waits for it
+/// but the conflict.
+pub const FUNCTION_TIME: Duration = Duration::from_secs(10);
+/// Kind of the memos that hold policies.
+pub const POLICY: &str = "policy";
 
 // ---- backups ----
 

@@ -15,17 +15,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, conflict::Conflict, effect::Effect, replica::Replica};
+use crosshome_core::{HomeId, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     channel::{Arrival, Door, Endpoint, Frame, Listener, Pins, Secured},
     config::Config,
+    custom::judge::Judge,
     defaults::{BURST, FLUSH_EVERY, HEARTBEAT},
     discovery::{Discovery, DiscoveryEvent},
     identity::PeerKey,
     node::{Inbox, NodeError, Request},
+    policies::Policies,
     store::Committer,
     views::Restored,
 };
@@ -33,10 +35,13 @@ use crate::{
 mod backup;
 mod clones;
 mod commands;
+mod conflicts;
 mod connect;
+mod deciding;
 mod doctor;
 mod doubt;
 mod entities;
+mod history;
 mod keeper;
 mod link;
 mod links;
@@ -49,10 +54,14 @@ mod requests;
 mod rotation;
 mod sharing;
 mod status;
+mod strategy;
 mod views;
 
 pub(crate) use clones::shut_out;
 use commands::{Commands, Performed};
+pub(crate) use conflicts::ConflictLog;
+use conflicts::Records;
+use deciding::{Decided, Deciding};
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
 use metrics::Metrics;
@@ -83,6 +92,8 @@ pub(crate) enum Event {
     Sighted(DiscoveryEvent),
     /// The house has tried what a peer wanted.
     Performed(Performed),
+    /// A custom strategy has been asked.
+    Decided(Box<Decided>),
     /// A batch has been written, or not.
     Stored(keeper::Written),
 }
@@ -108,6 +119,9 @@ pub(crate) struct Loop {
     keeper: Keeper,
     desk: Desk,
     commands: Commands,
+    deciding: Deciding,
+    policies: Policies,
+    records: Records,
     registry: Registry,
     metrics: Metrics,
     discovery: Option<Arc<Discovery>>,
@@ -134,6 +148,7 @@ pub(crate) struct Parts {
     pub(crate) door: Door,
     pub(crate) stores: Stores,
     pub(crate) committer: Committer,
+    pub(crate) judge: Judge,
     pub(crate) discovery: Option<Arc<Discovery>>,
     pub(crate) listener: Option<Arc<Listener>>,
     pub(crate) inbox: Inbox,
@@ -143,9 +158,9 @@ pub(crate) struct Parts {
 
 impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { me, endpoint, pins, door, stores, committer, discovery, listener, inbox, events, post } =
-            parts;
-        let Stores { replica, peers, shut_out, registry, stored, restored } = stores;
+        let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
+        let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
+        let Stores { replica, peers, shut_out, registry, policies, conflicts, stored, restored } = stores;
         let keeper = Keeper::new(committer, stored, &replica, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
@@ -168,6 +183,9 @@ impl Loop {
             keeper,
             desk,
             commands: Commands::default(),
+            deciding: Deciding::new(judge),
+            policies,
+            records: Records::new(conflicts),
             registry,
             metrics: Metrics::default(),
             discovery,
@@ -184,6 +202,7 @@ impl Loop {
 
     /// Runs until told to stop, then says goodbye and commits what is left.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        self.reconcile_conflicts();
         self.begin();
         let mut beat = every(HEARTBEAT);
         let mut flush = every(FLUSH_EVERY);
@@ -192,7 +211,10 @@ impl Loop {
             // Not biased: a peer that floods must not keep this home's own callers waiting.
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = beat.tick() => self.beat(),
+                _ = beat.tick() => {
+                    self.beat();
+                    self.trim_conflicts();
+                }
                 _ = flush.tick() => {
                     self.keeper.flush_soon();
                     self.close_expired_window();
@@ -228,30 +250,34 @@ impl Loop {
             Event::Pairing(news) => self.pairing_news(news),
             Event::Sighted(event) => self.sighted(event),
             Event::Performed(performed) => self.performed(performed),
+            Event::Decided(decided) => self.decided(*decided),
             Event::Stored(written) => self.stored(written),
         }
     }
 
     /// Commits what the effects ask for, then carries them out.
     async fn turn(&mut self) {
-        let effects = std::mem::take(&mut self.effects);
+        self.keep_record();
+        let effects = self.take_effects();
         let committed = self.commit(&effects).await;
         self.carry_out(effects);
+        self.tell_conflicts();
         self.pump(); // before the answers: a caller can wait longer than a peer
         for answer in std::mem::take(&mut self.answers) {
             answer(committed.clone());
         }
+        self.decide_next();
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Commit(_) | Effect::Restamped | Effect::JointPolicy => {}
-                Effect::Conflict(conflict) => {
-                    let Conflict { key, strategy, .. } = *conflict;
-                    tracing::info!(entity = %key.id, %strategy, "changed in several homes at once");
+                Effect::Commit(_) | Effect::Restamped | Effect::Conflict(_) => {}
+                Effect::JointPolicy => self.joint_policy_changed(),
+                Effect::Changed(number) => {
+                    self.consider(number);
+                    self.tell_changed(number);
                 }
-                Effect::Changed(number) => self.tell_changed(number),
                 Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Perform { peer, intent } => self.perform(peer, intent),
                 Effect::Settled { peer, outcome } => self.settled(peer, &outcome),

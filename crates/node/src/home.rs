@@ -22,7 +22,7 @@ use std::{
 use crosshome_core::{
     HomeId,
     dot::Actor,
-    replica::{Options, Replica},
+    replica::{self, Replica},
     seed::Seed,
 };
 use tokio::{
@@ -35,12 +35,14 @@ use crate::{
     backup::{self, BackupError},
     channel::{self, Arrival, Door, Endpoint, ListenError, Listener, Pins},
     config::Config,
+    custom::{Function, judge::Judge},
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{Event, Loop, Me, Parts, Stores, now_ms, shut_out},
+    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, now_ms, shut_out},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
+    policies::Policies,
     store::{Batch, Committer, Folder, MemoKey, Store, StoreError},
     views::Restored,
 };
@@ -53,6 +55,13 @@ pub struct Home {
     runtime: Handle,
     stop: CancellationToken,
     ended: Option<oneshot::Receiver<()>>,
+}
+
+/// What a home is given beside its configuration.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The home's `custom` strategy where a rule has no template.
+    pub custom: Option<Function>,
 }
 
 /// Where a running home is found.
@@ -77,15 +86,25 @@ impl Home {
     ///
     /// Tells what is wrong with the store, the key or an address, and what to do about it.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Options::default())
+    }
+
+    /// As [`Home::start`], with what no configuration can say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Home::start`].
+    pub fn start_with(config: Config, options: Options) -> Result<Self, StartError> {
         let stop = CancellationToken::new();
         let (ready, started) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel();
         let token = stop.clone();
+        let judge = Judge::new(options.custom).map_err(StartError::Thread)?;
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 // As a task: to wake the future of `block_on` itself costs a call of the system every time.
-                Ok(runtime) => drop(runtime.block_on(runtime.spawn(live(config, ready, token)))),
+                Ok(runtime) => drop(runtime.block_on(runtime.spawn(live(config, judge, ready, token)))),
                 Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
             }
             let _ = end.send(());
@@ -133,8 +152,8 @@ impl Drop for Home {
 
 type Ready = std::sync::mpsc::Sender<Result<(Node, About, Handle), StartError>>;
 
-async fn live(config: Config, ready: Ready, stop: CancellationToken) {
-    match assemble(config, &stop).await {
+async fn live(config: Config, judge: Judge, ready: Ready, stop: CancellationToken) {
+    match assemble(config, judge, &stop).await {
         Ok((parts, about, node, street)) => {
             let _ = ready.send(Ok((node, about, Handle::current())));
             Loop::new(parts).run(stop.clone()).await;
@@ -162,6 +181,7 @@ impl Street {
 
 async fn assemble(
     config: Config,
+    judge: Judge,
     stop: &CancellationToken,
 ) -> Result<(Parts, About, Node, Street), StartError> {
     let started = Instant::now();
@@ -212,6 +232,7 @@ async fn assemble(
         door,
         stores,
         committer,
+        judge,
         discovery,
         listener: listener.clone(),
         inbox,
@@ -232,9 +253,11 @@ fn recall(
     getrandom::fill(&mut seed).map_err(|_| StartError::Random)?;
     let actor = stored.actor.unwrap_or(Actor::first(id));
     let quota = config.sync.max_entities_per_peer.get() as usize;
-    let options = Options { seed: Seed::new(seed), quota, ..Options::default() };
+    let options = replica::Options { seed: Seed::new(seed), quota, ..replica::Options::default() };
     let mut replica = Replica::restore(actor, stored.clock, stored.head, options);
     store.entities(|entities| replica.put_back(entities))?;
+    let (policies, joint) = Policies::recall(&stored.memos);
+    joint.into_iter().for_each(|joint| replica.put_back_joint_policy(joint));
     replica.grants = stored.grants.into_iter().collect();
     replica.epochs = stored.epochs;
     replica.cursors = stored.cursors.into_iter().collect();
@@ -253,7 +276,9 @@ fn recall(
         ..Batch::default()
     };
     let shut_out = shut_out(&stored.memos);
-    Ok((Stores { replica, peers: stored.peers, shut_out, registry, stored: head, restored }, first))
+    let conflicts = ConflictLog::recall(&stored.memos);
+    let (peers, stored) = (stored.peers, head);
+    Ok((Stores { replica, peers, shut_out, registry, policies, conflicts, stored, restored }, first))
 }
 
 /// Takes a new incarnation at the first start after a restore, and returns when the last one was.

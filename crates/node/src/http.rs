@@ -44,7 +44,7 @@ pub use token::{Token, TokenError};
 
 use events::Events;
 use guard::Guard;
-use routes::{backup, entity, pairing, registry, root, sharing, sync};
+use routes::{backup, conflicts, entity, pairing, registry, root, sharing, strategy, sync};
 
 /// What every route may use.
 #[derive(Debug, Clone)]
@@ -93,8 +93,10 @@ fn api() -> Router<App> {
         .route("/entities/{id}/state", post(entity::state))
         .route("/entities/{id}/call", post(entity::call))
         .route("/entities/{id}/history", get(entity::history))
-        .route("/conflicts", get(entity::conflicts))
-        .route("/conflicts/{id}", get(entity::conflict))
+        .route("/conflicts", get(conflicts::list))
+        .route("/conflicts/{id}", get(conflicts::show))
+        .route("/conflicts/{id}/resolve", post(conflicts::resolve))
+        .route("/strategy", get(strategy::strategy).put(strategy::set).delete(strategy::reset))
         .route("/sync/status", get(sync::status))
         .route("/sync/entities", get(sync::entities))
         .route("/sync/entities/{id}", get(sync::entity))

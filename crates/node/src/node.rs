@@ -27,7 +27,7 @@ use crate::{
     defaults::REQUESTS_WAITING,
     views::{
         CallView, ConflictView, EntityView, Finding, HistoryView, HomeSeen, HomeView, Invitation, KeyView,
-        LocalPeer, PairedView, PeerView, RegistryEntity, SharePlan, ShownCode, Status,
+        LocalPeer, PairedView, PeerView, RegistryEntity, SharePlan, ShownCode, Status, StrategyView,
     },
 };
 
@@ -39,7 +39,7 @@ pub use error::{Code, NodeError};
 pub use notice::{News, Notice, Notices};
 pub use request::{
     Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report, Request,
-    Secret, Selection, ShareRequest, UnshareRequest, Update, Watch,
+    Resolution, Secret, Selection, Settle, ShareRequest, StrategyRequest, UnshareRequest, Update, Watch,
 };
 
 /// A running home, for its callers.
@@ -197,6 +197,39 @@ impl Node {
     /// [`NodeError::NotFound`].
     pub async fn conflict(&self, id: String) -> Result<ConflictView, NodeError> {
         self.ask(|reply| Request::Conflict { id, reply }).await
+    }
+
+    /// Returns what settles conflicts, in this home's own space and in the joint one.
+    ///
+    /// # Errors
+    /// Only that the home is stopping.
+    pub async fn strategy(&self) -> Result<StrategyView, NodeError> {
+        self.ask(|reply| Request::Strategy { reply }).await
+    }
+
+    /// Chooses what settles the conflicts of some entities, in both spaces.
+    ///
+    /// # Errors
+    /// [`NodeError::Invalid`] for a pattern or template that is none, and for too many rules.
+    pub async fn set_strategy(&self, strategy: StrategyRequest) -> Result<StrategyView, NodeError> {
+        self.ask(|reply| Request::SetStrategy { strategy, reply }).await
+    }
+
+    /// Goes back to what is configured: for one pattern, or altogether.
+    ///
+    /// # Errors
+    /// [`NodeError::StorageFull`] and what else keeps the home from storing it.
+    pub async fn reset_strategy(&self, pattern: Option<String>) -> Result<StrategyView, NodeError> {
+        self.ask(|reply| Request::ResetStrategy { pattern, reply }).await
+    }
+
+    /// Settles a conflict, or overrules the strategy that has settled it, and returns it as it is then.
+    ///
+    /// # Errors
+    /// [`NodeError::Stale`] when the token is not that of the versions there are now, [`NodeError::NotFound`],
+    /// [`NodeError::NotAllowed`], [`NodeError::Invalid`], [`NodeError::StorageFull`].
+    pub async fn resolve(&self, resolution: Resolution) -> Result<ConflictView, NodeError> {
+        self.ask(|reply| Request::Resolve { resolution, reply }).await
     }
 }
 

@@ -21,8 +21,9 @@ mod entity;
 mod home;
 mod pairing;
 mod sharing;
+mod strategy;
 
-pub use conflict::{ConflictList, ConflictStatus, ConflictView, VersionView};
+pub use conflict::{ConflictList, ConflictStatus, ConflictView, Resolved, VersionView};
 pub use entity::{
     CallView, Class, Deleted, Entities, EntityView, HistoryView, PastVersion, Pending, Recorded, Registered,
     Registry, RegistryEntity, Space,
@@ -33,6 +34,7 @@ pub use home::{
 };
 pub use pairing::{Invitation, PairedReply, PairedView, PairingNews, ShownCode};
 pub use sharing::{Right, SharePlan};
+pub use strategy::{FallbackView, JointView, RuleOrigin, RuleView, StrategyView};
 
 /// A moment, in milliseconds since 1970; written as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]

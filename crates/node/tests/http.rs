@@ -270,6 +270,10 @@ async fn problems_have_title_status_and_error() {
         ("GET /api/v1/sharing/sync/entities/light.%0Ahall", "", 400, "invalid"),
         ("GET /api/v1/sharing/entities/%ff", "", 400, "invalid"),
         ("GET /api/v1/sharing/conflicts?all=perhaps", "", 400, "invalid"),
+        ("POST /api/v1/sharing/conflicts/1/resolve", r#"{"token":"t0","take":"villa"}"#, 409, "stale"),
+        ("POST /api/v1/sharing/conflicts/1/resolve", r#"{"token":"t1"}"#, 400, "invalid"),
+        ("POST /api/v1/sharing/conflicts/1/resolve", r#"{"take":"villa"}"#, 400, "invalid"),
+        ("POST /api/v1/sharing/conflicts/2/resolve", r#"{"token":"t1","merge":true}"#, 404, "not_found"),
         ("POST /api/v1/sharing/entities", "{}", 400, "invalid"),
         ("POST /api/v1/sharing/entities/climate.hall/state", r#"{"state":"off"}"#, 409, "conflict_open"),
         ("POST /api/v1/sharing/entities/lock.door/state", r#"{"state":"off"}"#, 403, "not_allowed"),
@@ -289,6 +293,25 @@ async fn problems_have_title_status_and_error() {
         );
         assert!(problem["title"].is_string() && problem["error"].is_string(), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn conflict_is_settled_with_its_token_and_a_stale_one_brings_the_present_set() {
+    let home = home().await;
+    let list = home.call("GET /api/v1/sharing/conflicts?all=true", "").await.json();
+    let token = list["conflicts"][0]["token"].as_str().expect("a token").to_owned();
+    let path = "POST /api/v1/sharing/conflicts/climate.hall/resolve";
+    for choice in [r#""take": "holiday""#, r#""merge": true"#, r#""value": {"state": "cool"}"#] {
+        let answer = home.call(path, &format!(r#"{{"token": "{token}", {choice}}}"#)).await.json();
+        assert_eq!(
+            (&answer["ok"], &answer["conflict"]["status"]),
+            (&true.into(), &"settled".into()),
+            "{choice}"
+        );
+    }
+    let problem = home.call(path, r#"{"token": "t0", "take": "holiday"}"#).await.json();
+    assert_eq!(problem["present"]["token"], token.as_str());
+    assert_eq!(problem["present"]["versions"][1]["state"], "off");
 }
 
 #[tokio::test]

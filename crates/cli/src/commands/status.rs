@@ -2,7 +2,7 @@
 
 use crosshome_node::views::Status;
 
-use super::peers;
+use super::{peers, strategy};
 use crate::{args, client::Client, failure::Failure, output::Screen, text::plain};
 
 /// Shows how the home is doing.
@@ -33,8 +33,11 @@ fn text(status: &Status, screen: &Screen) -> String {
             entities.own, entities.shared, entities.received
         ),
         format!("conflicts  {conflicts_open} open{see}"),
-        String::new(),
     ];
+    if let Some(joint) = &status.joint_strategy {
+        lines.push(format!("joint      {}, {}", joint.strategy, strategy::why(joint)));
+    }
+    lines.push(String::new());
     lines.push(match status.peers.is_empty() {
         true => "no paired homes; pair one with crosshome pair --show".to_owned(),
         false => peers::links(&status.peers, screen),

@@ -10,6 +10,7 @@ mod support;
 mod backups;
 mod clocks;
 mod clones;
+mod conflicts;
 mod crashes;
 mod disks;
 mod houses;

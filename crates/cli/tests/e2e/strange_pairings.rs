@@ -42,7 +42,7 @@ fn code_is_used_once_and_nobody_pairs_without_one() {
     let any = other_code("123-456-784");
     type_code(&mut late, &any, Some(&villa.address())).fails(5, "pair --show");
     let shown = show(&mut villa);
-    villa.cli(&["pair", "--show"]).fails(1, "already on show");
+    villa.cli(&["pair", "--show"]).fails(1, "already out there");
     let address = villa.address();
     assert_eq!(type_code(&mut flat, &shown.code, Some(&address)).code, 0);
     type_code(&mut late, &shown.code, Some(&address)).fails(5, "pair --show");

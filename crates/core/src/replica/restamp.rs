@@ -72,9 +72,9 @@ impl Replica {
     /// Says in this home's new name what it wrote under the old one to documents of others that have not
     /// acknowledged it: under the old name nobody takes it any more.
     pub(super) fn carry_edits_over(&mut self, old: HomeId) -> Vec<Effect> {
-        let proven = self.proven.clone();
+        let (me, proven) = (self.me.home, self.proven.clone());
         let ours = |entity: &Entity, version: &Version| match entity.key.space {
-            Space::Home(owner) if owner != old => {
+            Space::Home(owner) if owner != me => {
                 version.dot.actor.home == old && proven.get(&owner).is_none_or(|&seq| entity.seq > seq)
             }
             _ => false,

@@ -258,3 +258,20 @@ fn edit_that_was_not_delivered_before_a_change_of_key_arrives_in_the_new_name() 
     assert_eq!(dots(&villa), dots(&flat));
     assert_eq!(dots(&villa).len(), 1);
 }
+
+#[test]
+fn editor_goes_on_after_the_owner_has_taken_a_new_name() {
+    let (mut villa, mut flat) = pair();
+    let note = villa.replica.own("note.milk".parse().unwrap());
+    edits(&mut villa, &note, "milk", 0);
+    villa.grant(flat.id(), "note.*", Right::Edit);
+    connect(&mut villa, &mut flat);
+    let (old, new) = (villa.id(), HomeId([9; 32]));
+    villa.replica.rename(old, new);
+    flat.replica.rename(old, new);
+    connect(&mut villa, &mut flat);
+    let note = EntityKey { space: Space::Home(new), ..note };
+    edits(&mut flat, &note, "bread", 5);
+    talk(&mut villa, &mut flat);
+    assert_eq!(villa.sees(new, "note.milk").as_deref(), Some("=\"bread\""), "{:?}", villa.reports);
+}

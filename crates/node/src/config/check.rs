@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crosshome_core::{defaults::MAX_RULES, policy::Strategy};
+
 use super::{
-    choices::StrategyName,
     load::{Loading, Warning},
     names::HomeName,
     place::Place,
@@ -29,12 +30,19 @@ pub(super) fn complete(loading: &mut Loading<'_>, host_name: &str) {
     let key_path = located(loading, "sync.encryption.key_path", key_path);
     loading.config.sync.encryption.key_path = key_path.unwrap_or_else(|| data_dir.join("sharing_key"));
     loading.config.data_dir = data_dir;
+    loading.config.conflict_resolution.said = says_strategy(loading);
+}
+
+/// Tells whether anybody has said how conflicts are settled.
+fn says_strategy(loading: &Loading<'_>) -> bool {
+    loading.places.keys().any(|key| key.starts_with("conflict_resolution."))
 }
 
 /// Reports values that do not fit each other, and warns of what is allowed but unwise.
 pub(super) fn cross(loading: &mut Loading<'_>) {
     encryption(loading);
     templates(loading);
+    rules(loading);
     bridge(loading);
     let api = loading.config.api.bind;
     if !api.is_loopback() {
@@ -78,8 +86,8 @@ fn encryption(loading: &mut Loading<'_>) {
 
 fn templates(loading: &mut Loading<'_>) {
     let section = &loading.config.conflict_resolution;
-    let custom = section.strategy == StrategyName::Custom;
-    let any = custom || section.rules.iter().any(|rule| rule.strategy == StrategyName::Custom);
+    let custom = section.strategy == Strategy::Custom;
+    let any = custom || section.rules.iter().any(|rule| rule.strategy == Strategy::Custom);
     match section.template {
         Some(_) if !any => loading.warnings.push(Warning::TemplateUnused),
         Some(_) => {}
@@ -96,6 +104,13 @@ fn templates(loading: &mut Loading<'_>) {
     }
 }
 
+/// What a policy holds is bounded, and the section's default is one of its rules.
+fn rules(loading: &mut Loading<'_>) {
+    if loading.config.conflict_resolution.rules.len() >= MAX_RULES {
+        report_at(loading, "conflict_resolution.rules", Problem::TooMuch(MAX_RULES - 1));
+    }
+}
+
 fn bridge(loading: &mut Loading<'_>) {
     let bridge = &loading.config.home_assistant;
     if bridge.token.is_some() && bridge.url.is_none() && !loading.places.contains_key("home_assistant.url") {
@@ -105,14 +120,6 @@ fn bridge(loading: &mut Loading<'_>) {
 
 /// Warns of what a file may say already and this version does not do: nobody is to count on it.
 fn not_yet(loading: &mut Loading<'_>) {
-    let section = &loading.config.conflict_resolution;
-    let instead = "every conflict is settled by latest-wins";
-    if section.strategy != StrategyName::LatestWins {
-        loading.warnings.push(Warning::Ignored { key: "conflict_resolution.strategy", instead });
-    }
-    if section.rules.iter().any(|rule| rule.strategy != StrategyName::LatestWins) {
-        loading.warnings.push(Warning::Ignored { key: "conflict_resolution.rules", instead });
-    }
     if loading.config.home_assistant.url.is_some() {
         let instead = "there is no bridge to Home Assistant yet";
         loading.warnings.push(Warning::Ignored { key: "home_assistant", instead });

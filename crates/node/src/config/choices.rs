@@ -1,6 +1,6 @@
 //! Settings that are one of a few words.
 
-use crosshome_core::grant::Right;
+use crosshome_core::{grant::Right, policy::Strategy};
 use serde_json::{Value as Json, json};
 
 use super::setting::Scalar;
@@ -57,17 +57,24 @@ macro_rules! words {
     };
 }
 
-choices! {
-    /// How a conflict is settled; `custom` needs a template.
-    StrategyName {
-        /// The version with the latest clock wins as a whole.
-        LatestWins = "latest-wins",
-        /// Field group by field group, the later where both changed it.
-        Merge = "merge",
-        /// A person decides.
-        UserChoice = "user-choice",
-        /// A template decides.
-        Custom = "custom",
+/// The core names the strategies; a configuration writes them by these names.
+impl Scalar for Strategy {
+    const CHOICES: &'static [&'static str] = &["latest-wins", "merge", "user-choice", "custom"];
+
+    fn expected() -> String {
+        format!("one of {}", Self::CHOICES.join(", "))
+    }
+
+    fn schema() -> Json {
+        json!({"enum": Self::CHOICES})
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        text.trim().parse().ok()
+    }
+
+    fn show(&self) -> Json {
+        json!(self.name())
     }
 }
 
@@ -98,5 +105,17 @@ choices! {
         Text = "text",
         /// One JSON object per line.
         Json = "json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strategies_are_written_as_the_core_names_them() {
+        let names = Strategy::ALL.map(Strategy::name);
+        assert_eq!(<Strategy as Scalar>::CHOICES, names);
+        assert_eq!(names.map(<Strategy as Scalar>::parse), Strategy::ALL.map(Some));
     }
 }

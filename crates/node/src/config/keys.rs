@@ -254,7 +254,7 @@ pub(super) static KEYS: LazyLock<Vec<Key<Config>>> = LazyLock::new(|| {
         Key::new(
             "conflict_resolution.strategy",
             |c: &mut Config| &mut c.conflict_resolution.strategy,
-            "What settles a conflict that no rule names.",
+            "What settles a conflict that no rule names. What is set at run time goes before this section; in a joint space one member's policy holds for all.",
         ),
         Key::new(
             "conflict_resolution.template",

@@ -46,7 +46,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use choices::{LogFormat, LogLevel, StrategyName};
+pub use choices::{LogFormat, LogLevel};
 pub use load::{Loaded, Override, Shown, Sources, Warning};
 pub use names::{HomeName, HomeNameError, HomeRef, InterfaceName};
 pub use pattern::{EntityPattern, EntityPatternError};
@@ -58,5 +58,5 @@ pub use secret::Secret;
 pub use texts::{BridgeUrl, Template};
 pub use types::{
     ApiConfig, Config, ConflictConfig, DiscoveryConfig, EncryptionConfig, HomeAssistantConfig, LogConfig,
-    Strategy, SyncConfig,
+    SyncConfig,
 };

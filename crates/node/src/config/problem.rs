@@ -129,6 +129,9 @@ pub enum Problem {
     /// Unencrypted, but listening for others (T7).
     #[error("encryption is off, but {0} can be reached from other machines")]
     PlainOnNetwork(String),
+    /// A template that cannot be read.
+    #[error("this is no Jinja template: {0}")]
+    Template(String),
     /// `strategy: custom` without any template.
     #[error("the strategy `custom` needs a `template`")]
     TemplateMissing,
@@ -162,6 +165,7 @@ impl Problem {
             Self::IncludeDepth(_) => "include_depth",
             Self::UnknownVariable { .. } => "unknown_variable",
             Self::PlainOnNetwork(_) => "plain_on_network",
+            Self::Template(_) => "template",
             Self::TemplateMissing => "template_missing",
             Self::TokenWithoutUrl => "token_without_url",
         }

@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crosshome_core::grant::Right;
+use crosshome_core::{grant::Right, policy::Strategy};
 use serde_json::{Value as Json, json};
 
 use super::{
-    choices::StrategyName,
     keys::{Key, children, read_block},
     names::HomeRef,
     pattern::EntityPattern,
@@ -25,7 +24,7 @@ pub struct ConflictRule {
     /// The entities.
     pub pattern: EntityPattern,
     /// What settles them.
-    pub strategy: StrategyName,
+    pub strategy: Strategy,
     /// For `custom`; without one, the template of the section.
     pub template: Option<Template>,
 }
@@ -46,7 +45,7 @@ pub struct ShareRule {
 #[derive(Default)]
 pub(super) struct ConflictDraft {
     pattern: Option<EntityPattern>,
-    strategy: Option<StrategyName>,
+    strategy: Option<Strategy>,
     template: Option<Template>,
 }
 
@@ -93,14 +92,14 @@ impl Setting for ConflictRule {
         let mut draft = ConflictDraft::default();
         let found = read_item::<Self, _>(&CONFLICT_KEYS, node, &mut draft, reader)?;
         let rule = Self { pattern: draft.pattern?, strategy: draft.strategy?, template: draft.template };
-        if rule.strategy == StrategyName::Custom && !found.contains_key("template") {
+        if rule.strategy == Strategy::Custom && !found.contains_key("template") {
             reader.wants_template.extend(found.get("strategy").cloned());
         }
         Some(rule)
     }
 
     fn show(&self) -> Json {
-        let mut shown = json!({"match": Setting::show(&self.pattern), "strategy": self.strategy.as_str()});
+        let mut shown = json!({"match": Setting::show(&self.pattern), "strategy": self.strategy.name()});
         if let Some(template) = &self.template {
             shown["template"] = json!(template.as_str());
         }

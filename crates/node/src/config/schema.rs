@@ -32,6 +32,7 @@ impl Config {
         page.push_str(&table(&CONFLICT_KEYS, default_of_item));
         page.push_str("\n## A rule in `share`\n\n");
         page.push_str(&table(&SHARE_KEYS, default_of_item));
+        page.push_str(STRATEGIES);
         page
     }
 }
@@ -96,6 +97,27 @@ fn default_of(key: &Key<Config>, unsaid: &mut Config) -> String {
 fn default_of_item<B>(key: &Key<B>) -> String {
     key.default.unwrap_or(if key.required { "must be given" } else { "unset" }).to_owned()
 }
+
+const STRATEGIES: &str = r#"
+## Which rule holds
+
+For an entity of this home: a rule with its exact id, else the first pattern that fits, of what was set at run time (`crosshome strategy set`), then of `rules`; else the default set at run
+time, else `strategy`. There are at most 64 rules, the default included. Other homes hear of the strategy with the entity and apply the same one.
+
+In a joint space one policy holds for all members. This section is written there the first time a home finds it in its configuration, and again when it has been changed; in between it gives way to what a person
+chooses at any member. A configuration without the section says nothing there. `crosshome strategy show` says what holds and why.
+
+## Templates
+
+`custom` evaluates a Jinja template (minijinja) in the home that owns the entity, or in a joint space in one member. It sees `local`, the newest version that this home wrote itself, `remote`, another one, `before`, what both had seen
+if that is known, else none, and `entity_id`. A version has `state`, `attributes`, `last_updated`, `home` and `deleted`. With more than two versions, what comes of the first pair is `local` against the next.
+
+    template: "{{ [local.state | float, remote.state | float] | max }}"
+    template: "{{ {'state': remote.state, 'attributes': dict(local.attributes, note='both')} | tojson }}"
+
+What is rendered is a state, and the attributes stay those of the latest version; or it is JSON `{"state": …, "attributes": {…}}`, either of which may be left out. What is undefined is an error. A template works within bounds of time and memory, includes nothing and
+reaches nothing outside. If it fails, the latest version wins, and `crosshome doctor` says why.
+"#;
 
 const INTRODUCTION: &str = r#"# Configuration
 

@@ -1,12 +1,21 @@
 //! Settings that are texts with a form of their own: paths, addresses of services, templates.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::http::Uri;
+use crosshome_core::defaults::MAX_TEMPLATE;
 use serde_json::{Value as Json, json};
 
-use super::setting::Scalar;
-use crate::defaults::{PATH_BYTES, TEMPLATE_BYTES};
+use super::{
+    problem::Problem,
+    reader::Reader,
+    setting::{Scalar, Setting},
+    yaml::Node,
+};
+use crate::{custom::template, defaults::PATH_BYTES};
 
 /// A path that is absolute, begins with `~/` or lies below its base: `..` never climbs out of it (T39).
 impl Scalar for PathBuf {
@@ -70,7 +79,7 @@ impl Scalar for BridgeUrl {
     }
 }
 
-/// A Jinja template that settles conflicts. Whether it renders is seen when it is compiled.
+/// A Jinja template that settles conflicts; its syntax has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(String);
 
@@ -81,17 +90,28 @@ impl Template {
     }
 }
 
-impl Scalar for Template {
+impl Setting for Template {
     fn expected() -> String {
-        format!("a Jinja template of at most {TEMPLATE_BYTES} bytes")
+        format!("a Jinja template of at most {MAX_TEMPLATE} bytes")
     }
 
     fn schema() -> Json {
-        json!({"type": "string", "minLength": 1, "maxLength": TEMPLATE_BYTES})
+        json!({"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE})
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        (!text.trim().is_empty() && text.len() <= TEMPLATE_BYTES).then(|| Self(text.to_owned()))
+    fn read(node: &Arc<Node>, reader: &mut Reader<'_>) -> Option<Self> {
+        let fits = |text: &&str| !text.trim().is_empty() && text.len() <= MAX_TEMPLATE && !node.is_null();
+        let Some(text) = node.text().filter(fits) else {
+            reader.expected(node, Self::expected());
+            return None;
+        };
+        match template::check(text) {
+            Ok(()) => Some(Self(text.to_owned())),
+            Err(error) => {
+                reader.report(&node.place, Problem::Template(error.to_string()));
+                None
+            }
+        }
     }
 
     fn show(&self) -> Json {

@@ -6,8 +6,10 @@ use std::{
     path::PathBuf,
 };
 
+use crosshome_core::policy::{Rule, Strategy};
+
 use super::{
-    choices::{LogFormat, LogLevel, StrategyName},
+    choices::{LogFormat, LogLevel},
     names::{HomeName, InterfaceName},
     peer_address::PeerAddress,
     rules::{ConflictRule, ShareRule},
@@ -93,49 +95,33 @@ pub struct EncryptionConfig {
 #[non_exhaustive]
 pub struct ConflictConfig {
     /// For entities that no rule names.
-    pub strategy: StrategyName,
+    pub strategy: Strategy,
     /// For `custom` without a template of its own.
     pub template: Option<Template>,
     /// Rules as written.
     pub rules: Vec<ConflictRule>,
-}
-
-/// What settles the conflicts of one entity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy<'a> {
-    /// The version with the latest clock wins as a whole.
-    LatestWins,
-    /// Field group by field group.
-    Merge,
-    /// A person decides.
-    UserChoice,
-    /// This template decides.
-    Custom(&'a Template),
+    /// Whether anybody has said anything here; what nobody has said is not told to the joint space.
+    pub said: bool,
 }
 
 impl ConflictConfig {
-    /// Returns what settles this entity's conflicts: a rule with its id, else the first pattern that matches, else the default.
-    pub fn strategy_for(&self, entity_id: &str) -> Strategy<'_> {
-        let matching = |exact: bool| {
-            self.rules.iter().find(|rule| rule.pattern.is_exact() == exact && rule.pattern.matches(entity_id))
-        };
-        match matching(true).or_else(|| matching(false)) {
-            Some(rule) => self.named(rule.strategy, rule.template.as_ref()),
-            None => self.named(self.strategy, None),
-        }
+    /// Returns the rules as written, those without a template of their own with the section's.
+    pub fn rules(&self) -> impl Iterator<Item = Rule> {
+        self.rules.iter().map(|rule| {
+            let template = rule.template.as_ref().or(self.template.as_ref());
+            rule_of(rule.pattern.as_str(), rule.strategy, template)
+        })
     }
 
-    /// Loading refuses `custom` without any template; latest-wins is what a failing template means too.
-    fn named<'a>(&'a self, name: StrategyName, template: Option<&'a Template>) -> Strategy<'a> {
-        match name {
-            StrategyName::LatestWins => Strategy::LatestWins,
-            StrategyName::Merge => Strategy::Merge,
-            StrategyName::UserChoice => Strategy::UserChoice,
-            StrategyName::Custom => {
-                template.or(self.template.as_ref()).map_or(Strategy::LatestWins, Strategy::Custom)
-            }
-        }
+    /// Returns what settles the conflicts of whatever no rule names.
+    pub fn default_rule(&self) -> Rule {
+        rule_of("*", self.strategy, self.template.as_ref())
     }
+}
+
+fn rule_of(pattern: &str, strategy: Strategy, template: Option<&Template>) -> Rule {
+    let template = template.filter(|_| strategy == Strategy::Custom);
+    Rule { pattern: pattern.into(), strategy, template: template.map(|template| template.as_str().into()) }
 }
 
 /// The section `home_assistant`.
@@ -186,9 +172,10 @@ impl Config {
                 max_entities_per_peer: defaults::ENTITIES_PER_PEER,
             },
             conflict_resolution: ConflictConfig {
-                strategy: StrategyName::LatestWins,
+                strategy: Strategy::LatestWins,
                 template: None,
                 rules: Vec::new(),
+                said: false,
             },
             share: Vec::new(),
             home_assistant: HomeAssistantConfig { url: None, token: None },

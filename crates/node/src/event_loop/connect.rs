@@ -19,6 +19,7 @@ use crate::{
 impl Loop {
     /// Starts what runs from the beginning: reaching peers, and hearing the network.
     pub(super) fn begin(&mut self) {
+        self.begin_policies();
         self.apply_standing_rules();
         self.peers.ids().into_iter().for_each(|id| self.reach(id));
         self.keep_paired_in_sight();

@@ -69,6 +69,8 @@ impl Loop {
             )
         }));
         findings.extend(self.restores());
+        findings.extend(self.strategy_health());
+        findings.extend(self.conflict_findings());
         if self.peers.paired().next().is_none() {
             findings.push(warn(
                 "no home is paired yet".into(),

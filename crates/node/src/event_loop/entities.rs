@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     node::{self, EntityRef, NodeError, Report, Selection, Watch},
-    views::{EntityView, HistoryView, PastVersion},
+    views::EntityView,
 };
 
 /// Domains whose entities people write, not devices.
@@ -145,36 +145,6 @@ impl Loop {
     pub(super) fn store_takes_writes(&self) -> Result<(), NodeError> {
         self.keeper.failure().map_or(Ok(()), |error| Err(super::keeper::failed(error)))
     }
-
-    /// Returns the versions this home has at present; a record of past ones comes with the conflict log.
-    pub(super) fn history(&self, entity: &EntityRef) -> Result<HistoryView, NodeError> {
-        let key = self.known_entity(entity)?;
-        let known = self.replica.find(&key).ok_or_else(|| not_found("entity", &entity.to_string()))?;
-        let shown = known.view().map(|view| view.dot);
-        let mut versions: Vec<_> = known
-            .siblings
-            .iter()
-            .map(|version| {
-                let view = crosshome_core::view::View::of(
-                    &std::iter::once(version.clone()).collect(),
-                    Default::default(),
-                );
-                let (state, attributes) =
-                    view.as_ref().map(super::views::fields).unwrap_or_else(|| (None, Default::default()));
-                PastVersion {
-                    home: self.home_name(version.dot.actor.home),
-                    state,
-                    attributes,
-                    at: super::views::stamp(version.dot.hlc),
-                    by: by(version.cause).into(),
-                    outcome: if Some(version.dot) == shown { "current" } else { "lost to latest-wins" }
-                        .into(),
-                }
-            })
-            .collect();
-        versions.sort_by_key(|version| std::cmp::Reverse(version.at));
-        Ok(HistoryView { entity_id: key.id.to_string(), versions })
-    }
 }
 
 /// Reads an update from outside.
@@ -229,7 +199,7 @@ fn cause(cause: node::Cause) -> Cause {
     }
 }
 
-fn by(cause: Cause) -> &'static str {
+pub(super) fn by(cause: Cause) -> &'static str {
     match cause {
         Cause::Device => "device",
         Cause::Person => "person",

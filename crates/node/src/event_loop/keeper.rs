@@ -16,11 +16,12 @@ use crosshome_core::{
 };
 use tokio::sync::mpsc;
 
-use super::{Event, Loop, now_ms, registry::Registry};
+use super::{ConflictLog, Event, Loop, now_ms, registry::Registry};
 use crate::{
     defaults::NEW_ENTITIES,
     node::NodeError,
-    store::{Batch, Committer, EntityRow, PeerRow, StoreError},
+    policies::Policies,
+    store::{Batch, Committer, EntityRow, HistoryRow, PeerRow, StoreError},
     views::{Restored, Stamp},
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Stores {
     /// The peers that were shut out because they run twice.
     pub(crate) shut_out: Vec<(HomeId, Stamp)>,
     pub(crate) registry: Registry,
+    pub(crate) policies: Policies,
+    pub(crate) conflicts: ConflictLog,
     /// The place in the log up to which everything is stored.
     pub(crate) stored: u64,
     /// When this home was last restored from a backup.
@@ -135,12 +138,20 @@ impl Keeper {
     }
 
     pub(super) fn removed(&mut self, key: EntityKey, birth: u64) {
-        self.waiting.removed.push((birth, key));
-        self.dirty.lazily = true;
+        // Absorbed, so that what waits of its history goes with it.
+        self.note(Batch { removed: vec![(birth, key)], ..Batch::default() });
     }
 
     pub(super) fn forget_cursor(&mut self, peer: HomeId) {
         self.waiting.cursors.push((peer, None));
+    }
+
+    /// Returns the versions that the history has of an entity, the newest first.
+    pub(super) fn past(
+        &self,
+        key: EntityKey,
+    ) -> impl Future<Output = Result<Vec<HistoryRow>, StoreError>> + use<> {
+        self.committer.history(key)
     }
 
     /// Returns why the store takes nothing at present.
@@ -194,6 +205,7 @@ impl Loop {
                 }
                 Effect::Removed(key, birth) => self.keeper.removed(key.clone(), *birth),
                 Effect::Restamped => self.keeper.clock_reset(),
+                Effect::JointPolicy => self.note_joint_policy(),
                 _ => {}
             }
         }

@@ -121,6 +121,7 @@ impl Loop {
             tracing::info!(peer = %id.short(), reason = peer.reason.as_deref(), "peer offline");
         }
         self.commands.peer_lost(id);
+        self.deciding.review_soon();
         self.tell_peer(id);
         self.reach(id);
     }
@@ -203,6 +204,7 @@ impl Loop {
             link.session.close(reason);
             link.last_words(&self.replica);
         }
+        self.deciding.review_soon();
     }
 
     /// Makes a link anew, so that its keys are fresh.
@@ -224,6 +226,7 @@ impl Loop {
             took_ms = link.opened.elapsed().as_millis() as u64, "peer online"
         );
         (peer.reason, peer.imposter, peer.accuses) = (None, None, None);
+        self.deciding.review_soon();
         let known = peer
             .address
             .as_ref()

@@ -15,6 +15,7 @@ use crate::node::NodeError;
 pub(super) struct Metrics {
     pub(super) requests: u64,
     pub(super) changes: u64,
+    pub(super) conflicts: u64,
     forbidden: u64,
     skewed: u64,
     refused: u64,
@@ -55,6 +56,7 @@ impl Loop {
         for (name, help, value) in [
             ("requests", "Requests of callers", metrics.requests),
             ("changes", "Changes of entities, own and received", metrics.changes),
+            ("conflicts", "Conflicts found or grown, settled by themselves or not", metrics.conflicts),
             ("forbidden", "Writes and commands of peers without the right", metrics.forbidden),
             ("clock_skew", "Changes refused because clocks differ", metrics.skewed),
             ("quota", "Entities refused because a peer offers too many", metrics.refused),

@@ -1,7 +1,7 @@
 //! Which part of the loop answers which request.
 
 use super::Loop;
-use crate::node::{NodeError, Request};
+use crate::node::Request;
 
 impl Loop {
     /// Answers a request at once, after the commit, or when there is an answer.
@@ -30,10 +30,21 @@ impl Loop {
                 Ok(key) => self.call(key, &call, reply),
                 Err(error) => drop(reply.send(Err(error))),
             },
-            Request::History { entity, reply } => drop(reply.send(self.history(&entity))),
-            Request::Conflicts { reply, .. } => drop(reply.send(Ok(Vec::new()))),
-            Request::Conflict { id, reply } => {
-                drop(reply.send(Err(NodeError::NotFound { what: "conflict", name: id })))
+            Request::History { entity, reply } => self.history(&entity, reply),
+            Request::Conflicts { all, reply } => self.conflicts(all, reply),
+            Request::Conflict { id, reply } => self.conflict(&id, reply),
+            Request::Resolve { resolution, reply } => {
+                let result = self.resolve(&resolution);
+                self.answer_after(reply, result);
+            }
+            Request::Strategy { reply } => drop(reply.send(Ok(self.strategy()))),
+            Request::SetStrategy { strategy, reply } => {
+                let result = self.set_strategy(&strategy);
+                self.answer_after(reply, result);
+            }
+            Request::ResetStrategy { pattern, reply } => {
+                let result = self.reset_strategy(pattern.as_deref());
+                self.answer_after(reply, result);
             }
             Request::Registry { reply } => drop(reply.send(Ok(self.registry()))),
             Request::Registered { entity_id, reply } => drop(reply.send(self.registered(&entity_id))),

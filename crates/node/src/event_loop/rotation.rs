@@ -99,6 +99,7 @@ impl Loop {
         tracing::info!(peer = %old.short(), successor = %new.id().short(), "a peer has a new key");
         self.effects.push(Effect::Commit(Durability::Now));
         self.effects.extend(self.replica.rename(old, new.id()));
+        self.records.log.rename(old, new.id());
         self.peers.insert(row);
         self.keeper.forget_cursor(old);
         self.keeper.peers_changed();
@@ -133,6 +134,7 @@ impl Loop {
         let (old, new) = (self.me.id, identity.id());
         self.effects.push(Effect::Commit(Durability::Now));
         self.effects.extend(self.replica.rename(old, new));
+        self.records.log.rename(old, new);
         self.me.id = new;
         let loopback_only = !self.me.config.sync.encryption.enabled;
         let endpoint = Endpoint::new(identity, self.pins.clone(), self.door.clone());

@@ -25,6 +25,7 @@ impl Loop {
             entities: self.counts(),
             conflicts_open: self.conflicts_open(),
             restored: self.restored,
+            joint_strategy: self.joint_view(),
         }
     }
 
@@ -50,11 +51,6 @@ impl Loop {
             }
         }
         counts
-    }
-
-    /// Latest-wins settles every conflict by itself; what awaits a person comes with the strategies.
-    pub(super) fn conflicts_open(&self) -> u64 {
-        0
     }
 
     pub(super) fn key_show(&self) -> KeyView {

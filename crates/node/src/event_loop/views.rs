@@ -8,6 +8,7 @@ use crosshome_core::{
     hlc::Hlc,
     json,
     table::{Class, Entity, Number},
+    version::Version,
     view::View,
 };
 use serde_json::value::RawValue;
@@ -110,17 +111,31 @@ impl Loop {
 
 /// Returns state and attributes of a view; attributes as one JSON object.
 pub(super) fn fields(view: &View) -> (Option<String>, Box<RawValue>) {
-    let mut members: Vec<_> = view.groups().flat_map(|group| group.fields()).collect();
+    readable(raw_fields(view.groups().flat_map(|group| group.fields())))
+}
+
+/// Returns state and attributes of one version.
+pub(super) fn version_fields(version: &Version) -> (Option<String>, Box<RawValue>) {
+    readable(raw_fields(version.groups().flat_map(|group| group.fields())))
+}
+
+/// Returns the state, and the attributes as one object, both as JSON.
+pub(super) fn raw_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> (Option<&'a str>, String) {
+    let mut members: Vec<_> = fields.collect();
     members.sort_unstable();
-    let state = members.first().filter(|(name, _)| *name == STATE).map(|(_, value)| text(value));
+    let state = members.first().filter(|(name, _)| *name == STATE).map(|(_, value)| *value);
     let mut attributes = String::with_capacity(256);
     json::write_object(members.into_iter().filter(|(name, _)| *name != STATE), &mut attributes);
+    (state, attributes)
+}
+
+fn readable((state, attributes): (Option<&str>, String)) -> (Option<String>, Box<RawValue>) {
     let raw = RawValue::from_string(attributes).expect("an object of canonical values is JSON");
-    (state, raw)
+    (state.map(text), raw)
 }
 
 /// Returns a state as people read it: a string without its quotes, any other value as JSON.
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     serde_json::from_str(value).unwrap_or_else(|_| value.to_owned())
 }
 

@@ -11,7 +11,7 @@ use utoipa::{
 
 use super::{
     Problem,
-    routes::{backup, entity, events, pairing, registry, root, sharing, sync},
+    routes::{backup, conflicts, entity, events, pairing, registry, root, sharing, strategy, sync},
 };
 
 #[derive(OpenApi)]
@@ -22,7 +22,9 @@ use super::{
     paths(
         registry::overview, registry::entities, registry::shared, registry::register, registry::entity,
         registry::change, registry::unregister, registry::share_with, registry::stop_sharing, registry::shared_with,
-        entity::state, entity::call, entity::history, entity::conflicts, entity::conflict,
+        entity::state, entity::call, entity::history,
+        conflicts::list, conflicts::show, conflicts::resolve,
+        strategy::strategy, strategy::set, strategy::reset,
         sync::status, sync::entities, sync::entity, sync::peers, sync::discovered, sync::local,
         sync::homes_seen, sync::home, sync::doctor,
         pairing::homes, pairing::unpair, pairing::show, pairing::accept, pairing::cancel, pairing::invite,

@@ -27,6 +27,10 @@ pub struct Problem {
     /// Id of the conflict that is in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
+    /// The conflict as it is now, when what was shown of it is out of date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::views::ConflictView>)]
+    pub present: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
@@ -37,8 +41,8 @@ impl Problem {
     }
 
     fn new(status: StatusCode, title: &str, error: String, code: Code) -> Self {
-        let (candidates, conflict) = (Vec::new(), None);
-        Self { title: title.to_owned(), status: status.as_u16(), error, code, candidates, conflict }
+        let (candidates, conflict, present) = (Vec::new(), None, None);
+        Self { title: title.to_owned(), status: status.as_u16(), error, code, candidates, conflict, present }
     }
 }
 
@@ -47,7 +51,7 @@ fn status(code: Code) -> StatusCode {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::NotAllowed | Code::NotPaired | Code::WrongCode | Code::PairingClosed => StatusCode::FORBIDDEN,
         Code::BadCode | Code::Invalid => StatusCode::BAD_REQUEST,
-        Code::Ambiguous | Code::ConflictOpen | Code::Busy => StatusCode::CONFLICT,
+        Code::Ambiguous | Code::ConflictOpen | Code::Stale | Code::Busy => StatusCode::CONFLICT,
         Code::Unreachable | Code::Refused => StatusCode::BAD_GATEWAY,
         Code::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         Code::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
@@ -67,6 +71,7 @@ fn title(code: Code, status: StatusCode) -> &'static str {
         Code::PairingClosed => "No pairing under way",
         Code::Invalid => "Invalid request",
         Code::ConflictOpen => "Open conflict",
+        Code::Stale => "Changed since it was shown",
         Code::Unreachable => "Home not reachable",
         Code::TimedOut => "Timed out",
         Code::Refused => "Refused by its home",
@@ -86,6 +91,7 @@ impl From<NodeError> for Problem {
         match error {
             NodeError::Ambiguous { candidates, .. } => problem.candidates = candidates,
             NodeError::ConflictOpen { conflict, .. } => problem.conflict = Some(conflict),
+            NodeError::Stale { present, .. } => problem.present = Some(present),
             _ => {}
         }
         problem

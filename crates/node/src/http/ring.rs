@@ -129,6 +129,7 @@ fn written(news: &News) -> (&'static str, String) {
         News::Peer(peer) => ("peer", json(peer)),
         News::PeerGone(home) => ("peer_gone", json(home)),
         News::Conflict(conflict) => ("conflict", json(conflict)),
+        News::Fallback(fallback) => ("fallback", json(fallback)),
         News::Pairing(news) => ("pairing", json(news)),
     }
 }

@@ -59,6 +59,14 @@ pub enum NodeError {
         /// Id of the conflict.
         conflict: String,
     },
+    /// The versions are not those that were shown to whoever settles the conflict.
+    #[error("{entity_id} has changed since it was shown")]
+    Stale {
+        /// The entity.
+        entity_id: String,
+        /// The conflict as it is now, in the form of [`ConflictView`](crate::views::ConflictView).
+        present: Box<serde_json::Value>,
+    },
     /// No link to the home could be had.
     #[error("{home} is not reachable: {reason}")]
     Unreachable {
@@ -112,6 +120,7 @@ pub enum Code {
     PairingClosed,
     Invalid,
     ConflictOpen,
+    Stale,
     Unreachable,
     TimedOut,
     Refused,
@@ -136,6 +145,7 @@ impl NodeError {
             Self::PairingClosed => Code::PairingClosed,
             Self::Invalid(_) => Code::Invalid,
             Self::ConflictOpen { .. } => Code::ConflictOpen,
+            Self::Stale { .. } => Code::Stale,
             Self::Unreachable { .. } => Code::Unreachable,
             Self::TimedOut { .. } => Code::TimedOut,
             Self::Refused { .. } => Code::Refused,

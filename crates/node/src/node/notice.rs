@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     defaults::NOTICES_KEPT,
-    views::{ConflictView, EntityView, HomeView, PairingNews, PeerView},
+    views::{ConflictView, EntityView, FallbackView, HomeView, PairingNews, PeerView},
 };
 
 /// Something that happened, with its place in the order.
@@ -39,7 +39,9 @@ pub enum News {
     /// A peer was unpaired.
     PeerGone(HomeView),
     /// A conflict was found, grew, or is settled now, as its status tells.
-    Conflict(ConflictView),
+    Conflict(Box<ConflictView>),
+    /// A custom strategy failed, and latest-wins settled the conflict.
+    Fallback(FallbackView),
     /// A code on show got somewhere.
     Pairing(PairingNews),
 }

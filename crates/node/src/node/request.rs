@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
-use crosshome_core::{EntityId, intent::Wish};
+use crosshome_core::{EntityId, intent::Wish, policy::Strategy};
 use serde_json::{Map, Value, value::RawValue};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -14,6 +14,7 @@ use crate::{
     views::{
         CallView, Class, ConflictView, EntityView, Finding, HistoryView, HomeSeen, HomeView, Invitation,
         KeyView, LocalPeer, PairedView, PeerView, RegistryEntity, Right, SharePlan, ShownCode, Status,
+        StrategyView,
     },
 };
 
@@ -45,6 +46,10 @@ pub enum Request {
     History { entity: EntityRef, reply: Reply<HistoryView> },
     Conflicts { all: bool, reply: Reply<Vec<ConflictView>> },
     Conflict { id: String, reply: Reply<ConflictView> },
+    Strategy { reply: Reply<StrategyView> },
+    SetStrategy { strategy: StrategyRequest, reply: Reply<StrategyView> },
+    ResetStrategy { pattern: Option<String>, reply: Reply<StrategyView> },
+    Resolve { resolution: Resolution, reply: Reply<ConflictView> },
     Registry { reply: Reply<Vec<RegistryEntity>> },
     Registered { entity_id: String, reply: Reply<RegistryEntity> },
     Register { register: Register, reply: Reply<RegistryEntity> },
@@ -191,6 +196,28 @@ pub enum Cause {
     Device,
 }
 
+/// How somebody settles a conflict.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    /// The conflict by its id, or by its entity.
+    pub id: String,
+    /// Token of what was shown: [`ConflictView::token`].
+    pub token: String,
+    /// What is to hold.
+    pub settle: Settle,
+}
+
+/// What is to hold after a conflict.
+#[derive(Debug, Clone)]
+pub enum Settle {
+    /// The version of this home.
+    Take(String),
+    /// What each side has changed; where both did, the later.
+    Merge,
+    /// What the update makes of what is shown.
+    Value(Update),
+}
+
 /// What a bridge says of one entity of the house.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -272,6 +299,17 @@ pub struct UnshareRequest {
     pub with: Vec<String>,
     /// Only tell what would happen.
     pub preview: bool,
+}
+
+/// What is to settle the conflicts of some entities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrategyRequest {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// An entity id or a pattern; whatever no rule names when absent.
+    pub pattern: Option<String>,
+    /// For `custom`: the template; when absent the configured one, or the home's own function.
+    pub template: Option<String>,
 }
 
 /// A code or link that must reach no log; wiped when dropped.

@@ -133,6 +133,8 @@ pub struct HistoryRow {
     pub at_ms: u64,
     /// Whose change it was.
     pub author: HomeId,
+    /// What led to it: a person, an automation, the device, a strategy.
+    pub cause: String,
     /// The state as JSON.
     pub state: String,
     /// The attributes as a JSON object.

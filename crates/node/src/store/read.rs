@@ -138,7 +138,7 @@ fn read_entity(row: &Row<'_>, spaces: &HashMap<i64, Space>) -> Result<Entity> {
 pub(super) fn history(connection: &Connection, key: &EntityKey) -> Result<Vec<HistoryRow>> {
     let Some(space) = find_space(connection, key.space)? else { return Ok(Vec::new()) };
     let mut versions = connection.prepare_cached(
-        "SELECT home, incarnation, stamp, at, author, state, attributes, outcome FROM history
+        "SELECT home, incarnation, stamp, at, author, cause, state, attributes, outcome FROM history
          WHERE space = ?1 AND entity_id = ?2 ORDER BY at DESC, number DESC",
     )?;
     let found = versions.query_map((space, key.id.as_str()), |row| {
@@ -148,9 +148,10 @@ pub(super) fn history(connection: &Connection, key: &EntityKey) -> Result<Vec<Hi
             dot: Dot { actor, hlc: stamp(row, 2)? },
             at_ms: row.get(3)?,
             author: text(row, 4)?,
-            state: row.get(5)?,
-            attributes: row.get(6)?,
-            outcome: row.get(7)?,
+            cause: row.get(5)?,
+            state: row.get(6)?,
+            attributes: row.get(7)?,
+            outcome: row.get(8)?,
         })
     })?;
     found.collect()

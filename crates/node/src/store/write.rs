@@ -10,7 +10,7 @@ use crosshome_core::{
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::batch::{Batch, EntityRow, HistoryRow, PeerRow, RegistryRow};
-use crate::defaults::{HISTORY_AGE, HISTORY_PER_ENTITY, HISTORY_SWEEP};
+use crate::defaults::{HISTORY_AGE, HISTORY_PER_ENTITY, HISTORY_ROWS, HISTORY_SWEEP};
 
 /// The numbers of the spaces, as far as they have been asked for.
 pub(super) type Spaces = HashMap<Space, i64>;
@@ -181,22 +181,35 @@ fn write_memos(connection: &Connection, batch: &Batch) -> Result<()> {
 fn write_history(connection: &Connection, batch: &Batch, spaces: &mut Spaces) -> Result<()> {
     let Some(newest) = batch.history.iter().map(|row| row.at_ms).max() else { return Ok(()) };
     let mut put = connection.prepare_cached(
-        "INSERT INTO history (space, entity_id, stamp, home, incarnation, at, author, state, attributes, outcome)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        "INSERT INTO history (space, entity_id, stamp, home, incarnation, at, author, cause, state, attributes, outcome)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (space, entity_id, stamp, home, incarnation) DO UPDATE SET outcome = excluded.outcome",
     )?;
     for row in &batch.history {
-        let HistoryRow { key, dot, at_ms, author, state, attributes, outcome } = row;
+        let HistoryRow { key, dot, at_ms, author, cause, state, attributes, outcome } = row;
         let (space, stamp) = (space_number(connection, spaces, key.space)?, dot.hlc.0.cast_signed());
         let (home, incarnation) = (dot.actor.home.to_string(), dot.actor.incarnation);
         let (id, author) = (key.id.as_str(), author.to_string());
-        put.execute(params![space, id, stamp, home, incarnation, at_ms, author, state, attributes, outcome])?;
+        put.execute(params![
+            space,
+            id,
+            stamp,
+            home,
+            incarnation,
+            at_ms,
+            author,
+            cause,
+            state,
+            attributes,
+            outcome
+        ])?;
     }
     let touched: HashSet<&EntityKey> = batch.history.iter().map(|row| &row.key).collect();
     trim_history(connection, touched, spaces, newest)
 }
 
-/// Keeps the newest versions of the touched entities, and sweeps away the oldest of all once they are too old.
+/// Keeps the newest versions of the touched entities, and sweeps away the oldest of all once they are too old or too
+/// many: rows are numbered in the order in which they came.
 fn trim_history(
     connection: &Connection,
     touched: HashSet<&EntityKey>,
@@ -216,6 +229,9 @@ fn trim_history(
     )?;
     let oldest = newest.saturating_sub(HISTORY_AGE.as_millis() as u64);
     sweep.execute(params![oldest, HISTORY_SWEEP])?;
+    let mut bound = connection
+        .prepare_cached("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?1")?;
+    bound.execute([HISTORY_ROWS])?;
     Ok(())
 }
 

@@ -15,16 +15,22 @@ pub struct ConflictView {
     pub status: ConflictStatus,
     /// The entity, with its home where that is not this one.
     pub entity_id: String,
+    /// Name of the entity's home; `joint` in a joint space.
+    #[serde(default)]
+    pub home: String,
     /// When this home first saw it.
     pub detected_at: Stamp,
     /// Strategy in force, such as `latest-wins`.
     pub strategy: String,
-    /// Hash of the versions shown; a resolution carries it.
+    /// Hash of the versions that the entity has now; a resolution carries it.
     pub token: String,
-    /// What both sides had seen before, from history.
+    /// What all had seen before, from history; null where that has nothing, and in notices.
     pub before: Option<VersionView>,
     /// The versions, greatest first.
     pub versions: Vec<VersionView>,
+    /// What is shown of the entity now; null when it is deleted or gone.
+    #[serde(default)]
+    pub present: Option<VersionView>,
     /// Names of the fields that differ.
     pub fields: Vec<String>,
     /// How it was settled, in words; null while open.
@@ -54,8 +60,23 @@ pub struct VersionView {
     pub attributes: Box<RawValue>,
     /// When it was written.
     pub at: Stamp,
-    /// Who caused it: a person, an automation or the device.
+    /// Who caused it: a person, an automation, the device or a strategy.
     pub by: String,
+    /// Whether it deletes the entity.
+    #[serde(default)]
+    pub deleted: bool,
+    /// What became of it, such as `shown`, `lost to latest-wins`, `lost to merge in brightness`, `awaits a choice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+/// Answer to a resolution.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Resolved {
+    /// Always true.
+    pub ok: bool,
+    /// The conflict as it is settled.
+    pub conflict: ConflictView,
 }
 
 /// Conflicts, newest first.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Stamp;
+use super::{JointView, Stamp};
 
 /// How this home is doing.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -29,6 +29,9 @@ pub struct Status {
     /// When this home was last restored from a backup.
     #[serde(default)]
     pub restored: Option<Restored>,
+    /// What settles conflicts in the joint space, and why; null without a shared key.
+    #[serde(default)]
+    pub joint_strategy: Option<JointView>,
 }
 
 /// That a home was restored from a backup.

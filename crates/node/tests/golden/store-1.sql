@@ -106,17 +106,18 @@ CREATE TABLE history (
   incarnation INTEGER NOT NULL,
   at          INTEGER NOT NULL,            -- milliseconds since 1970
   author      TEXT    NOT NULL,
+  cause       TEXT    NOT NULL,            -- person, automation, device, strategy
   state       TEXT    NOT NULL,            -- JSON
   attributes  TEXT    NOT NULL,            -- JSON object
   outcome     TEXT    NOT NULL,
   UNIQUE (space, entity_id, stamp, home, incarnation)
 ) STRICT;
-INSERT INTO history VALUES (1, 1, 'sensor.n0', 117964800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', 0, 1800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', '"on"', '{}', 'shown');
+INSERT INTO history VALUES (1, 1, 'sensor.n0', 117964800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', 0, 1800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', 'person', '"on"', '{}', 'shown');
 
 CREATE VIEW entity_list AS
   SELECT name AS space, entity_id, state, seq, length(record) AS bytes
   FROM entities JOIN spaces ON spaces.number = space ORDER BY space, entity_id;
 
 CREATE VIEW history_list AS
-  SELECT name AS space, entity_id, datetime(at / 1000, 'unixepoch') AS time, state, attributes, author, outcome
+  SELECT name AS space, entity_id, datetime(at / 1000, 'unixepoch') AS time, state, attributes, author, cause, outcome
   FROM history JOIN spaces ON spaces.number = space ORDER BY at;

@@ -2,122 +2,19 @@
 
 use std::{
     net::Ipv4Addr,
-    path::Path,
     time::{Duration, Instant},
 };
 
 use crosshome_core::{intent::Wish, update};
 use crosshome_node::{
-    config::{Config, Override, Sources},
-    home::Home,
     node::{
-        EntityRef, News, Node, NodeError, Register, RegisterChange, Report, Secret, Selection, ShareRequest,
-        UnshareRequest, Update,
+        News, NodeError, Register, RegisterChange, Report, Secret, Selection, ShareRequest, UnshareRequest,
     },
-    views::{Class, EntityView, Right, SharePlan},
+    views::{Class, Right},
 };
-use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 
-struct House {
-    home: Option<Home>,
-    dir: TempDir,
-    name: &'static str,
-}
-
-impl House {
-    fn new(name: &'static str) -> Self {
-        let mut house = Self { home: None, dir: TempDir::new().expect("a temporary folder"), name };
-        house.start();
-        house
-    }
-
-    fn start(&mut self) {
-        self.home = Some(Home::start(config(self.name, self.dir.path())).expect("the home starts"));
-    }
-
-    async fn stop(&mut self) {
-        self.home.take().expect("it runs").stop().await;
-    }
-
-    fn node(&self) -> &Node {
-        self.home.as_ref().expect("it runs").node()
-    }
-
-    fn address(&self) -> String {
-        let address = self.home.as_ref().and_then(|home| home.about().sync_address).expect("sync is on");
-        format!("127.0.0.1:{}", address.port())
-    }
-
-    async fn set(&self, entity: &str, state: &str) -> Result<EntityView, NodeError> {
-        let update = Update { state: Some(state.into()), ..Update::default() };
-        self.node().update_entity(named(entity), update).await
-    }
-
-    async fn state(&self, entity: &str) -> Option<String> {
-        self.node().entity(named(entity)).await.ok()?.state
-    }
-
-    /// Waits until the home sees an entity in a state.
-    async fn sees(&self, entity: &str, state: Option<&str>) {
-        eventually(&format!("{} sees {entity} {state:?}", self.name), async || {
-            self.state(entity).await.as_deref() == state
-        })
-        .await;
-    }
-
-    async fn share(&self, entity: &str, with: &str, right: Right) {
-        let share = ShareRequest {
-            patterns: vec![entity.into()],
-            with: vec![with.into()],
-            right,
-            preview: false,
-            yes: false,
-        };
-        assert!(self.node().share(share).await.expect("it can be shared").applied);
-    }
-
-    async fn unshare(&self, pattern: &str, with: &[&str]) -> SharePlan {
-        let with = with.iter().map(|&name| name.into()).collect();
-        let unshare = UnshareRequest { patterns: vec![pattern.into()], with, preview: false };
-        self.node().unshare(unshare).await.expect("it can be taken back")
-    }
-}
-
-fn config(name: &str, dir: &Path) -> Config {
-    let set =
-        |key: &str, value: &str| Override { key: key.into(), value: value.into(), flag: "--test".into() };
-    let overrides = vec![
-        set("home_name", name),
-        set("data_dir", &dir.join("data").display().to_string()),
-        set("discovery.enabled", "false"),
-        set("sync.port", "0"),
-        set("sync.bind", &Ipv4Addr::LOCALHOST.to_string()),
-        set("api.port", "0"),
-    ];
-    Config::load(&Sources { overrides, ..Sources::default() }).expect("it is valid").config
-}
-
-fn named(entity: &str) -> EntityRef {
-    entity.parse().expect("an entity id")
-}
-
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
-/// Returns two homes that have paired by a code.
-async fn paired() -> (House, House) {
-    let (villa, flat) = (House::new("villa"), House::new("flat"));
-    let address = villa.address();
-    pair(&villa, &flat, address).await;
-    (villa, flat)
-}
+use crate::houses::{House, eventually, online, pair, paired};
 
 /// A way to a home that can be cut; what was on it is lost at once.
 struct Way {
@@ -145,19 +42,6 @@ impl Way {
         });
         Self { address: own, cut }
     }
-}
-
-async fn pair(villa: &House, flat: &House, address: String) {
-    let shown = villa.node().pair_show().await.expect("a code");
-    let paired =
-        flat.node().pair_accept(Secret::new(shown.code), Some(address)).await.expect("the code is right");
-    assert_eq!(paired.name, "villa");
-    eventually("both are online", async || online(villa).await && online(flat).await).await;
-}
-
-async fn online(house: &House) -> bool {
-    let status = house.node().status().await.expect("it answers");
-    status.peers.iter().any(|peer| peer.state == crosshome_node::views::LinkState::Online)
 }
 
 /// Becomes the bridge of a house with one lamp that obeys and a lock that does not.
@@ -239,12 +123,12 @@ async fn both_change_while_apart_and_agree_afterwards() {
     flat.node().pair_accept(Secret::new(shown.code), Some(villa.address())).await.expect("paired again");
     villa.sees("input_text.note", Some("eggs")).await;
     flat.sees("villa/input_text.note", Some("eggs")).await;
-    eventually("both keep both", async || keeps_both(&villa).await && keeps_both(&flat).await).await;
+    eventually("both know of the conflict", async || conflicted(&villa).await && conflicted(&flat).await)
+        .await;
 }
 
-/// Tells whether the version that lost to latest-wins is still there.
-async fn keeps_both(house: &House) -> bool {
-    house.node().history(named("input_text.note")).await.is_ok_and(|history| history.versions.len() == 2)
+async fn conflicted(house: &House) -> bool {
+    house.node().conflict("input_text.note".into()).await.is_ok_and(|conflict| conflict.versions.len() == 2)
 }
 
 #[tokio::test]

@@ -2,4 +2,7 @@
 
 mod backups;
 mod channel;
+mod conflicts;
 mod homes;
+mod houses;
+mod strategies;

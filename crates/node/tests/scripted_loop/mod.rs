@@ -6,12 +6,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crosshome_node::{
-    node::{EntityRef, Inbox, News, Node, NodeError, Request, Update, Watch},
+    node::{EntityRef, Inbox, News, Node, NodeError, Request, Resolution, Settle, Update, Watch},
     views::{
         CallView, Class, ConflictStatus, ConflictView, EntityCounts, EntityView, Finding, HistoryView,
-        HomeSeen, HomeView, Invitation, KeyView, Level, LinkState, LocalPeer, PairedView, PairingNews,
-        PastVersion, PeerView, Pending, RegistryEntity, Right, SharePlan, ShownCode, Space, Stamp, Status,
-        VersionView, Via,
+        HomeSeen, HomeView, Invitation, JointView, KeyView, Level, LinkState, LocalPeer, PairedView,
+        PairingNews, PastVersion, PeerView, Pending, RegistryEntity, Right, RuleOrigin, RuleView, SharePlan,
+        ShownCode, Space, Stamp, Status, StrategyView, VersionView, Via,
     },
 };
 use serde_json::value::{RawValue, to_raw_value};
@@ -79,16 +79,20 @@ pub(crate) fn conflict() -> ConflictView {
         attributes: raw("{}"),
         at: NOW,
         by: "person".into(),
+        deleted: false,
+        outcome: Some("awaits a choice".into()),
     };
     ConflictView {
-        id: "c1".into(),
+        id: "1".into(),
         status: ConflictStatus::Open,
         entity_id: "climate.hall".into(),
+        home: "villa".into(),
         detected_at: NOW,
         strategy: "user-choice".into(),
         token: "t1".into(),
-        before: None,
+        before: Some(VersionView { outcome: None, ..version("villa", "cool") }),
         versions: vec![version("villa", "heat"), version("holiday", "off")],
+        present: Some(VersionView { outcome: None, ..version("villa", "heat") }),
         fields: vec!["state".into()],
         outcome: None,
     }
@@ -143,8 +147,21 @@ impl Script {
             }
             Request::History { entity, reply } => _ = reply.send(self.entity(&entity).map(history)),
             Request::Conflicts { reply, .. } => _ = reply.send(Ok(vec![conflict()])),
-            Request::Conflict { id, reply } if id == "c1" => _ = reply.send(Ok(conflict())),
+            Request::Conflict { id, reply } if is_conflict(&id) => _ = reply.send(Ok(conflict())),
+            Request::Resolve { resolution, reply } => _ = reply.send(resolve(&resolution)),
             Request::Conflict { id, reply } => _ = reply.send(Err(not_found("conflict", id))),
+            Request::Strategy { reply } => _ = reply.send(Ok(strategy("merge"))),
+            Request::SetStrategy { strategy: wanted, reply } => {
+                _ = reply.send(match wanted.template.as_deref() {
+                    Some(text) if text.contains("{{") => Ok(strategy("custom")),
+                    Some(_) => Err(NodeError::Invalid("this is no Jinja template".into())),
+                    None => Ok(strategy(wanted.strategy.name())),
+                });
+            }
+            Request::ResetStrategy { pattern, reply } => {
+                assert_ne!(pattern.as_deref(), Some(""));
+                _ = reply.send(Ok(strategy("merge")));
+            }
             Request::Registry { reply } => _ = reply.send(Ok(vec![registered("light.hall", true)])),
             Request::Registered { entity_id, reply } if entity_id == "light.hall" => {
                 _ = reply.send(Ok(registered(&entity_id, true)))
@@ -232,9 +249,10 @@ impl Script {
 
     fn update(&mut self, wanted: &EntityRef, update: Update) -> Result<EntityView, NodeError> {
         match wanted.entity_id() {
-            "climate.hall" => {
-                Err(NodeError::ConflictOpen { entity_id: wanted.to_string(), conflict: "c1".into() })
-            }
+            "climate.hall" => Err(NodeError::ConflictOpen {
+                entity_id: wanted.to_string(),
+                conflict: "climate.hall".into(),
+            }),
             "lock.door" => {
                 let reason = "lock.door is shared for reading only".into();
                 Err(NodeError::NotAllowed { home: "holiday".into(), reason })
@@ -265,6 +283,32 @@ fn status() -> Status {
         entities: EntityCounts { own: 3, shared: 1, received: 2 },
         conflicts_open: 1,
         restored: None,
+        joint_strategy: strategy("merge").joint,
+    }
+}
+
+/// What settles conflicts: one rule for climates, and a default of this strategy in both spaces.
+fn strategy(default: &str) -> StrategyView {
+    let rule = |pattern: &str, strategy: &str, origin| RuleView {
+        pattern: pattern.into(),
+        strategy: strategy.into(),
+        template: (strategy == "custom").then(|| "{{ remote.state }}".into()),
+        origin,
+    };
+    StrategyView {
+        own: vec![
+            rule("climate.*", "user-choice", RuleOrigin::Configuration),
+            rule("*", default, RuleOrigin::RunTime),
+        ],
+        joint: Some(JointView {
+            rules: vec![rule("*", default, RuleOrigin::RunTime)],
+            set_by: Some("holiday".into()),
+            at: Some(NOW),
+            deliberate: true,
+            strategy: default.into(),
+            configured: Some("latest-wins".into()),
+            reason: "chosen by a person at holiday, to whom this home's configuration gives way".into(),
+        }),
     }
 }
 
@@ -329,6 +373,32 @@ fn history(view: EntityView) -> HistoryView {
         outcome: "current".into(),
     };
     HistoryView { entity_id: view.entity_id, versions: vec![version] }
+}
+
+fn is_conflict(id: &str) -> bool {
+    ["1", "climate.hall"].contains(&id)
+}
+
+fn resolve(resolution: &Resolution) -> Result<ConflictView, NodeError> {
+    let Resolution { id, token, settle } = resolution;
+    if !is_conflict(id) {
+        return Err(not_found("conflict", id));
+    }
+    if *token != conflict().token {
+        let present = Box::new(serde_json::to_value(conflict()).expect("plain data"));
+        return Err(NodeError::Stale { entity_id: "climate.hall".into(), present });
+    }
+    let with = match settle {
+        Settle::Take(home) if home == "lock" => {
+            let reason = "climate.hall is not shared with edit".into();
+            return Err(NodeError::NotAllowed { home: "holiday".into(), reason });
+        }
+        Settle::Take(home) => format!("the version of {home}"),
+        Settle::Merge => "the versions merged".into(),
+        Settle::Value(value) => format!("the value {}", value.state.clone().unwrap_or_default()),
+    };
+    let outcome = Some(format!("settled by villa (person) with {with}"));
+    Ok(ConflictView { status: ConflictStatus::Settled, outcome, ..conflict() })
 }
 
 fn registered(entity_id: &str, shared: bool) -> RegistryEntity {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crosshome_core::grant::Right;
+use crosshome_core::{grant::Right, policy::Strategy};
 
 use super::Folder;
-use crate::config::{Origin, Strategy, StrategyName, Warning};
+use crate::config::{Origin, Warning};
 
 /// The eight keys of the original block.
 const ORIGINAL: &str = "\
@@ -73,7 +73,7 @@ fn original_block_works_unchanged() {
     );
     assert_eq!((config.discovery.port.get(), config.sync.port), (5353, 8765));
     assert_eq!(config.sync.encryption.key_path, Path::new("/config/.copilot/sharing_key"));
-    assert_eq!(config.conflict_resolution.strategy, StrategyName::LatestWins);
+    assert_eq!(config.conflict_resolution.strategy, Strategy::LatestWins);
 }
 
 #[test]
@@ -88,18 +88,14 @@ fn full_block_of_the_documents_is_read_whole() {
     assert_eq!(shared_key.expose(), "correct horse battery");
     assert_eq!(config.home_assistant.token.as_ref().map(|t| t.expose()), Some("eyJhbGciOi.long.token"));
     assert_eq!((config.api.bind.to_string().as_str(), config.api.port), ("127.0.0.1", 8766));
-    assert_eq!(config.conflict_resolution.strategy_for("climate.hall"), Strategy::UserChoice);
-    assert!(
-        matches!(config.conflict_resolution.strategy_for("input_number.a"), Strategy::Custom(t) if t.as_str().contains("max"))
-    );
-    assert_eq!(config.conflict_resolution.strategy_for("light.hall"), Strategy::LatestWins);
+    let rules: Vec<_> = config.conflict_resolution.rules().collect();
+    assert_eq!((rules[0].pattern.as_str(), rules[0].strategy), ("climate.*", Strategy::UserChoice));
+    assert!(rules[1].template.as_deref().is_some_and(|template| template.contains("max")));
+    assert_eq!(config.conflict_resolution.default_rule().strategy, Strategy::LatestWins);
     let warned: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warned,
-        [
-            "`conflict_resolution.rules` does nothing in this version: every conflict is settled by latest-wins",
-            "`home_assistant` does nothing in this version: there is no bridge to Home Assistant yet",
-        ]
+        ["`home_assistant` does nothing in this version: there is no bridge to Home Assistant yet",]
     );
     let here = folder.path("configuration.yaml");
     assert_eq!(loaded.origin("sync.encryption.shared_key"), Origin::File { path: here, line: 18 });
@@ -193,21 +189,25 @@ fn empty_sections_and_unset_keys_mean_their_defaults() {
 }
 
 #[test]
-fn entity_id_goes_before_a_pattern_and_the_first_pattern_wins() {
+fn rule_without_a_template_has_the_section_s_and_only_where_it_is_custom() {
     let text = "conflict_resolution:
   strategy: merge
   template: '{{ local.state }}'
   rules:
     - {match: 'light.*', strategy: user-choice}
-    - {match: 'light.h*', strategy: merge}
     - {match: light.hall, strategy: custom}
 ";
     let conflicts = Folder::bare(text).config().conflict_resolution;
-    assert!(
-        matches!(conflicts.strategy_for("light.hall"), Strategy::Custom(t) if t.as_str() == "{{ local.state }}")
-    );
-    assert_eq!(conflicts.strategy_for("light.hut"), Strategy::UserChoice);
-    assert_eq!(conflicts.strategy_for("lock.hall"), Strategy::Merge);
+    let templates: Vec<_> = conflicts.rules().map(|rule| rule.template).collect();
+    assert_eq!(templates, [None, Some("{{ local.state }}".into())]);
+    assert_eq!(conflicts.default_rule().template, None);
+}
+
+#[test]
+fn section_that_nobody_has_touched_says_nothing() {
+    let said = |text: &str| Folder::bare(text).config().conflict_resolution.said;
+    assert!(!said("conflict_resolution:\n"));
+    assert!(said("conflict_resolution: {strategy: latest-wins}\n"));
 }
 
 #[test]

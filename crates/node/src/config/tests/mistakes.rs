@@ -169,6 +169,24 @@ fn custom_without_any_template_is_refused() {
 }
 
 #[test]
+fn template_with_a_mistake_is_refused_with_its_line() {
+    let text =
+        "conflict_resolution:\n  strategy: custom\n  template: |\n    {{ local.state }}\n    {{ remote. }}\n";
+    assert_snapshot!(Folder::bare(text).rendered());
+    let include = "conflict_resolution:\n  strategy: custom\n  template: \"{% include 'secrets.yaml' %}\"\n";
+    assert_eq!(Folder::bare(include).codes(), ["template"]);
+}
+
+#[test]
+fn more_rules_than_a_policy_holds_are_refused() {
+    let rule = "    - {match: 'light.*', strategy: merge}\n";
+    let rules = |count: usize| format!("conflict_resolution:\n  rules:\n{}", rule.repeat(count));
+    let most = crosshome_core::defaults::MAX_RULES - 1;
+    assert_eq!(Folder::bare(rules(most)).config().conflict_resolution.rules.len(), most);
+    assert_eq!(Folder::bare(rules(most + 1)).codes(), ["too_much"]);
+}
+
+#[test]
 fn token_without_address_is_refused() {
     assert_snapshot!(Folder::bare("home_assistant:\n  token: a-long-token\n").rendered());
 }

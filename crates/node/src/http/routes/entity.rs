@@ -1,20 +1,20 @@
-//! What people do to entities: update, call, look back, look at conflicts.
+//! What people do to entities: update, call, look back.
 
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::Answer;
 use crate::{
     http::{
         App, Problem,
-        extract::{Body, Entity, InPath, Params},
+        extract::{Body, Entity},
     },
     node::{Call, Cause, Update},
-    views::{CallView, ConflictList, ConflictView, EntityView, HistoryView},
+    views::{CallView, EntityView, HistoryView},
 };
 
 /// An update: what is named is replaced, the rest kept.
@@ -58,7 +58,7 @@ impl TryFrom<NewState> for Update {
     }
 }
 
-fn text(state: &RawValue) -> Result<String, Problem> {
+pub(super) fn text(state: &RawValue) -> Result<String, Problem> {
     match state.get().as_bytes().first() {
         Some(b'-' | b'0'..=b'9') => Ok(state.get().to_owned()),
         _ => serde_json::from_str(state.get())
@@ -109,29 +109,6 @@ pub(crate) async fn call(
     params(("id" = String, Path)), responses((status = 200, body = HistoryView)))]
 pub(crate) async fn history(State(app): State<App>, Entity(entity): Entity) -> Answer<HistoryView> {
     Ok(Json(app.node.history(entity).await?))
-}
-
-#[derive(Deserialize, IntoParams)]
-pub(crate) struct Which {
-    /// Settled ones too.
-    #[serde(default)]
-    all: bool,
-}
-
-/// Lists conflicts that await a person.
-#[utoipa::path(get, path = "/api/v1/sharing/conflicts", tag = "conflicts", params(Which),
-    responses((status = 200, body = ConflictList)))]
-pub(crate) async fn conflicts(State(app): State<App>, Params(which): Params<Which>) -> Answer<ConflictList> {
-    let conflicts = app.node.conflicts(which.all).await?;
-    Ok(Json(ConflictList { count: conflicts.len(), conflicts }))
-}
-
-/// Shows one conflict.
-#[utoipa::path(get, path = "/api/v1/sharing/conflicts/{id}", tag = "conflicts",
-    params(("id" = String, Path, description = "id of the conflict, or the entity in conflict")),
-    responses((status = 200, body = ConflictView)))]
-pub(crate) async fn conflict(State(app): State<App>, InPath(id): InPath<String>) -> Answer<ConflictView> {
-    Ok(Json(app.node.conflict(id).await?))
 }
 
 #[cfg(test)]

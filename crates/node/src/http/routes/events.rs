@@ -38,7 +38,7 @@ pub(crate) struct Wish {
     present: bool,
 }
 
-/// Streams events `entity`, `entity_gone`, `peer`, `peer_gone`, `conflict`, `pairing`; data as elsewhere.
+/// Streams events `entity`, `entity_gone`, `peer`, `peer_gone`, `conflict`, `fallback`, `pairing`; data as elsewhere.
 ///
 /// A client that comes back with Last-Event-ID gets what it missed, or a `reset` when that is gone.
 /// With `present=true` present values come first as `entity` events, ended by one `present`.

@@ -93,7 +93,7 @@ CREATE TABLE memos (
   PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
--- Past versions: the newest of each entity, for a month.
+-- Past versions of documents: the newest of each, for a month.
 CREATE TABLE history (
   number      INTEGER PRIMARY KEY,
   space       INTEGER NOT NULL,
@@ -103,6 +103,7 @@ CREATE TABLE history (
   incarnation INTEGER NOT NULL,
   at          INTEGER NOT NULL,            -- milliseconds since 1970
   author      TEXT    NOT NULL,
+  cause       TEXT    NOT NULL,            -- person, automation, device, strategy
   state       TEXT    NOT NULL,            -- JSON
   attributes  TEXT    NOT NULL,            -- JSON object
   outcome     TEXT    NOT NULL,
@@ -114,5 +115,5 @@ CREATE VIEW entity_list AS
   SELECT name AS space, entity_id, state, seq, length(record) AS bytes
   FROM entities JOIN spaces ON spaces.number = space ORDER BY space, entity_id;
 CREATE VIEW history_list AS
-  SELECT name AS space, entity_id, datetime(at / 1000, 'unixepoch') AS time, state, attributes, author, outcome
+  SELECT name AS space, entity_id, datetime(at / 1000, 'unixepoch') AS time, state, attributes, author, cause, outcome
   FROM history JOIN spaces ON spaces.number = space ORDER BY at;

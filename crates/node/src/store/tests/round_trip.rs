@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::scenes::{HERE, all, key, past};
 use crate::{
-    defaults::{HISTORY_AGE, HISTORY_PER_ENTITY},
+    defaults::{HISTORY_AGE, HISTORY_PER_ENTITY, HISTORY_ROWS},
     store::{Batch, EntityRow, HistoryRow, MemoKey, PeerRow, RegistryRow, Store, Stored},
 };
 
@@ -113,12 +113,13 @@ fn registered() -> impl Strategy<Value = RegistryRow> {
 }
 
 fn version_row() -> impl Strategy<Value = HistoryRow> {
-    (entity_key(), dot(), 0..1_000u64, home(), any::<[String; 3]>()).prop_map(
-        |(key, dot, at_ms, author, [state, attributes, outcome])| HistoryRow {
+    (entity_key(), dot(), 0..1_000u64, home(), any::<[String; 4]>()).prop_map(
+        |(key, dot, at_ms, author, [cause, state, attributes, outcome])| HistoryRow {
             key,
             dot,
             at_ms,
             author,
+            cause,
             state,
             attributes,
             outcome,
@@ -286,6 +287,18 @@ fn history_keeps_the_newest_of_each_entity_and_nothing_beyond_a_month() {
     assert_eq!(kept.len(), HISTORY_PER_ENTITY as usize);
     assert!(kept.iter().map(|row| row.at_ms).eq((month + 30..month + 50).rev()));
     assert_eq!(store.history(&key(2)).unwrap(), [], "it is older than a month before the newest");
+}
+
+#[test]
+fn history_of_all_entities_is_bounded_and_the_oldest_go_first() {
+    let (mut store, _) = Store::in_memory().unwrap();
+    let all = HISTORY_ROWS as u64 + 100;
+    for from in (0..all).step_by(1_000) {
+        let rows = (from..all.min(from + 1_000)).map(|n| past(n, n)).collect();
+        store.commit(&Batch { history: rows, ..Batch::default() }).unwrap();
+    }
+    assert_eq!(store.history(&key(99)).unwrap(), []);
+    assert_eq!(store.history(&key(100)).unwrap(), [past(100, 100)]);
 }
 
 #[test]

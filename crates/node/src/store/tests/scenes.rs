@@ -68,6 +68,7 @@ pub(super) fn past(number: u64, at_ms: u64) -> HistoryRow {
         dot: Dot { actor: Actor::first(HERE), hlc: Hlc::at(at_ms) },
         at_ms,
         author: HERE,
+        cause: "person".into(),
         state: r#""on""#.into(),
         attributes: "{}".into(),
         outcome: "shown".into(),

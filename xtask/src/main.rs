@@ -8,7 +8,10 @@
 mod bench;
 mod check;
 mod command;
+mod coverage;
 mod demo;
+mod fuzz;
+mod model;
 mod packages;
 mod tally;
 mod test;
@@ -25,10 +28,21 @@ struct Task {
     run: fn(&[String]) -> Result<(), TaskError>,
 }
 
-const TASKS: [Task; 5] = [
+const TASKS: [Task; 8] = [
     Task { name: "test", does: "install what the tests need and run them all", run: test::run },
     Task { name: "demo", does: "build crosshome and play two homes [-- ARGS]", run: demo::run },
     Task { name: "bench", does: "build for speed and measure this machine [-- ARGS]", run: bench::run },
+    Task {
+        name: "model",
+        does: "try every order of events in small worlds [--small] [SCENARIO]",
+        run: model::run,
+    },
+    Task {
+        name: "fuzz",
+        does: "look for bytes that crash a decoder [TARGET...] [--minutes N]",
+        run: fuzz::run,
+    },
+    Task { name: "coverage", does: "which lines of the core its tests reach", run: coverage::run },
     Task { name: "check", does: "format, lints and documents, or the named ones [NAME...]", run: check::run },
     Task { name: "dumps", does: "write the golden files into PROTOCOL.md", run: check::write_dumps },
 ];

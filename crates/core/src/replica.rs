@@ -70,7 +70,7 @@ impl Default for Options {
 }
 
 /// What one home knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replica {
     me: Actor,
     table: Table,

@@ -40,7 +40,7 @@ use incoming::Incoming;
 use outgoing::Outgoing;
 
 /// The conversation with one peer on one link.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     peer: HomeId,
     me: HomeId,

@@ -34,6 +34,7 @@ mod settling;
 
 use checks::{Checked, Ledger};
 pub use dice::Dice;
+pub use disk::Disk;
 pub use faults::{ALL, Fault};
 use home::{Home, Running};
 use network::Link;

@@ -148,7 +148,7 @@ impl Tally {
 }
 
 /// All entities, found by name, by number, or by order of change.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Table {
     entities: Vec<Option<Entity>>,
     /// What each entity counted for when it last entered the log.
@@ -331,6 +331,19 @@ impl Table {
         self.log.retain(|&(place, number)| {
             entities[number as usize].as_ref().is_some_and(|entity| entity.seq == place)
         });
+    }
+}
+
+/// Shows what a table holds, and nothing of how it is found: tables that hold the same look the same.
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { entities, free, head, births, .. } = self;
+        f.debug_struct("Table")
+            .field("entities", entities)
+            .field("free", free)
+            .field("head", head)
+            .field("births", births)
+            .finish()
     }
 }
 

@@ -29,7 +29,7 @@ mod door;
 mod events;
 mod extract;
 mod guard;
-mod json_bounds;
+pub(crate) mod json_bounds;
 mod openapi;
 mod problem;
 mod ring;

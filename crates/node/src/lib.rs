@@ -8,6 +8,8 @@ pub mod custom;
 pub mod defaults;
 pub mod discovery;
 mod event_loop;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod home;
 pub mod http;
 pub mod identity;

@@ -21,7 +21,7 @@ use crate::{
 use super::SessionError;
 
 /// What comes from the peer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Incoming {
     epoch: u64,
     head: u64,

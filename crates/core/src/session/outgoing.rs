@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What goes to the peer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     messages: VecDeque<Message>,
     closed: bool,

@@ -18,7 +18,7 @@ use crate::{
 
 /// The durable state of one home.
 #[derive(Clone, Debug)]
-pub(super) struct Disk {
+pub struct Disk {
     actor: Actor,
     clock: Hlc,
     head: u64,
@@ -34,7 +34,8 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(home: HomeId) -> Self {
+    /// Returns the empty disk of a home.
+    pub fn new(home: HomeId) -> Self {
         Self {
             actor: Actor::first(home),
             clock: Hlc::default(),
@@ -51,7 +52,7 @@ impl Disk {
     }
 
     /// Makes everything so far durable, in one transaction.
-    pub(super) fn flush(&mut self, replica: &Replica, removed: &mut Vec<EntityKey>) {
+    pub fn flush(&mut self, replica: &Replica, removed: &mut Vec<EntityKey>) {
         removed.drain(..).for_each(|key| {
             self.rows.remove(&key);
         });
@@ -70,19 +71,19 @@ impl Disk {
     }
 
     /// Stores the clock's high-water mark ahead, when it is passed.
-    pub(super) fn keep_clock(&mut self, replica: &Replica, now_ms: u64) {
+    pub fn keep_clock(&mut self, replica: &Replica, now_ms: u64) {
         if replica.clock().last() > self.clock {
             self.clock = replica.clock().ahead(now_ms);
         }
     }
 
     /// Lets the clock's mark fall to the present: the home's clock had leapt ahead.
-    pub(super) fn forget_clock(&mut self) {
+    pub fn forget_clock(&mut self) {
         self.clock = Hlc::default();
     }
 
     /// Starts a home from what is here.
-    pub(super) fn start(&self, options: Options) -> Replica {
+    pub fn start(&self, options: Options) -> Replica {
         let mut replica = Replica::restore(self.actor, self.clock, self.head, options);
         let read = |(place, bytes): &(Place, Vec<u8>)| {
             record::decode(place.clone(), bytes).expect("what was stored can be read")

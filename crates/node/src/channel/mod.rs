@@ -33,6 +33,8 @@
 mod compression;
 mod error;
 mod frame;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod limits;
 mod link;
 mod listener;

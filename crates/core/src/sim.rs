@@ -26,6 +26,7 @@ mod checks;
 mod dice;
 mod disk;
 mod faults;
+pub mod history;
 mod home;
 mod network;
 mod plan;

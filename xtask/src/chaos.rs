@@ -19,7 +19,8 @@ pub(crate) fn run(words: &[String]) -> Result<(), TaskError> {
         ));
     }
     eprintln!("building crosshome; then {} min of trouble, and healing", wish.minutes);
-    let mut tests = command::cargo("test --quiet --locked --package crosshome --test e2e -- chaos --nocapture");
+    let mut tests =
+        command::cargo("test --quiet --locked --package crosshome --test e2e -- chaos --nocapture");
     tests.env("CROSSHOME_REQUIRE_NETNS", "1").env("CROSSHOME_SEED", wish.seed.to_string());
     tests.env("CROSSHOME_CHAOS_SECONDS", (wish.minutes * 60).to_string());
     Ok(command::run(&mut tests)?)

@@ -8,6 +8,7 @@
 //! `cargo xtask chaos --minutes N --seed S` runs it for longer. A seed gives the same people and the same troubles, not
 //! the same run: real processes and real disks take their own time.
 
+mod agreement;
 mod dice;
 mod people;
 mod record;
@@ -16,7 +17,6 @@ mod verdict;
 mod world;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::Path,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
@@ -27,11 +27,12 @@ use std::{
 use serde_json::Value;
 
 use crate::support::tell;
+use agreement::Agreement;
 use dice::Dice;
-use people::{DEVICES, DOCUMENTS, People};
+use people::{DEVICES, People};
 use record::Record;
 use store::Names;
-use verdict::{Final, Verdict};
+use verdict::Verdict;
 use world::World;
 
 /// How long trouble lasts when nobody says otherwise; healing comes after it.
@@ -146,63 +147,9 @@ fn conclude(world: &World, record: &Record, names: &Names) -> Verdict {
     thread::sleep(Duration::from_secs(2)); // what is flushed lazily is flushed
     look(world, record, names);
     world.houses.iter().for_each(|house| record.rests(&house.home.name));
-    let mut held = BTreeMap::new();
-    for house in &world.houses {
-        let moment = store::read(house.home.data_dir(), u64::MAX >> 1, names).expect("it runs");
-        let of_home: BTreeMap<_, _> =
-            moment.entities.into_iter().map(|entity| (store::name(&entity.key, names), entity)).collect();
-        held.insert(house.home.name.clone(), of_home);
-    }
-    let mut last = Final::new();
-    for (home, entities) in &held {
-        for (name, entity) in entities {
-            if name.starts_with("joint/") || name.starts_with(&format!("{home}/")) {
-                let dots = entity.siblings.iter().map(|version| version.dot);
-                last.entry(name.clone()).or_default().extend(dots);
-            }
-        }
-    }
-    let known = record.known();
-    let mut verdict = verdict::judge(&known, &last);
-    for (home, entities) in &held {
-        for (name, entity) in entities {
-            let owner = name.split('/').next().unwrap_or_default();
-            let at_home = held.get(owner).and_then(|own| own.get(name));
-            if owner != home && owner != "joint" && at_home.map(|own| &own.siblings) != Some(&entity.siblings)
-            {
-                verdict.findings.push(format!("I1: {home} holds another {name} than {owner}"));
-            }
-            let dead = known
-                .deleted
-                .iter()
-                .find(|write| write.wish.entity == *name && !DOCUMENTS.iter().any(|id| name.ends_with(id)));
-            if let Some(dead) = dead.filter(|dead| !verdict::excused(&known, dead, owner)) {
-                if store::shown(entity).is_some() {
-                    verdict.findings.push(format!("I13: {home} shows {name}, deleted: {dead:?}"));
-                }
-            }
-        }
-    }
-    for name in held
-        .values()
-        .flat_map(BTreeMap::keys)
-        .filter(|name| name.starts_with("joint/"))
-        .collect::<BTreeSet<_>>()
-    {
-        let versions: Vec<_> = held.values().map(|of| of.get(name).map(|entity| &entity.siblings)).collect();
-        if versions.windows(2).any(|pair| pair[0] != pair[1]) {
-            verdict.findings.push(format!("I1: homes hold different versions of {name}"));
-        }
-    }
-    for (owner, of_owner) in &held {
-        for id in DOCUMENTS.iter().chain(&DEVICES) {
-            let name = format!("{owner}/{id}");
-            let shown = of_owner.get(&name).and_then(store::shown).is_some();
-            for (home, _) in held.iter().filter(|(_, of)| shown && !of.contains_key(&name)) {
-                verdict.findings.push(format!("I1: {home} lacks {name}, which it may see"));
-            }
-        }
-    }
+    let agreement = Agreement::read(world, names);
+    let mut verdict = verdict::judge(&record.known(), &agreement.last());
+    verdict.findings.extend(agreement.findings(record));
     verdict
 }
 

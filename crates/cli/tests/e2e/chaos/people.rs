@@ -21,6 +21,8 @@ use crate::support::{Reply, ask};
 /// Documents that every home has of its own, and the joint space too: each strategy has some.
 pub(super) const DOCUMENTS: [&str; 5] =
     ["input_text.d0", "input_text.d1", "input_text.d2", "input_text.u0", "input_text.m0"];
+/// The document that its home deletes and makes again.
+pub(super) const MORTAL: &str = "input_text.d2";
 /// What each home reports.
 pub(super) const DEVICES: [&str; 2] = ["sensor.s0", "sensor.s1"];
 /// What no home ever shares.
@@ -68,7 +70,7 @@ impl People {
             78..86 => self.report(),
             86..88 => self.put(&self.home.clone(), PRIVATE, true),
             88..92 => self.doom(),
-            92..94 => self.delete("input_text.d2"),
+            92..94 => self.delete(MORTAL),
             _ => self.decide(),
         }
     }

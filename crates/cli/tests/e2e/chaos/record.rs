@@ -35,6 +35,15 @@ pub(super) struct Written {
     pub(super) acknowledged: u64,
 }
 
+/// What a peer may do with an entity, from some time on.
+#[derive(Debug)]
+pub(super) struct Right {
+    pub(super) peer: String,
+    pub(super) entity: String,
+    pub(super) edit: bool,
+    pub(super) since: u64,
+}
+
 /// What one home, from one disk, has had of one entity, in the order in which it came.
 pub(super) type Trails = BTreeMap<(String, u32, String), Vec<(Dot, String)>>;
 
@@ -48,8 +57,8 @@ pub(super) struct Known {
     pub(super) ids: Names,
     /// Entity and content of what is on record as a loser.
     pub(super) losers: BTreeSet<(String, String)>,
-    /// Owner, peer, entity and when the right to edit was withdrawn.
-    pub(super) withdrawn: Vec<(String, String, String, u64)>,
+    /// What each peer of an owner may do with an entity, from when on.
+    pub(super) rights: Vec<Right>,
     /// Home, and the time between the copy of its disk and the return to it.
     pub(super) restored: Vec<(String, u64, u64)>,
     pub(super) faults: BTreeMap<&'static str, u32>,
@@ -119,9 +128,8 @@ impl Record {
 
     pub(super) fn granted(&self, home: &str, peer: &str, id: &str, right: Option<&str>) {
         let (entity, right) = (format!("{home}/{id}"), right.map(str::to_owned));
-        if right.as_deref() != Some("edit") {
-            self.known().withdrawn.push((home.to_owned(), peer.to_owned(), entity.clone(), self.now()));
-        }
+        let (edit, since) = (right.as_deref() == Some("edit"), self.now());
+        self.known().rights.push(Right { peer: peer.to_owned(), entity: entity.clone(), edit, since });
         self.line(home, What::Granted { peer: peer.to_owned(), entity, right });
     }
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::Path};
 use crosshome_core::{
     EntityKey, HomeId, Space,
     dot::{Actor, Dot},
+    groups::STATE,
     hlc::Hlc,
     record::{self, Place},
     sim::history::{DotName, Held},
@@ -107,14 +108,14 @@ pub(super) fn held(version: &Version, names: &Names) -> Held {
 /// Returns the state that a version says; nothing when it deletes.
 pub(super) fn content(version: &Version) -> String {
     let mut fields = version.groups().flat_map(|group| group.fields().collect::<Vec<_>>());
-    fields.find(|(name, _)| *name == "state").map(|(_, state)| plain(state)).unwrap_or_default()
+    fields.find(|(name, _)| *name == STATE).map(|(_, state)| plain(state)).unwrap_or_default()
 }
 
 /// Returns the state that people see; nothing when the entity is deleted.
 pub(super) fn shown(entity: &Entity) -> Option<String> {
     let view = View::of(&entity.siblings, entity.strategy)?;
     let mut fields = view.groups().flat_map(|group| group.fields().collect::<Vec<_>>());
-    let state = fields.find(|(name, _)| *name == "state").map(|(_, state)| plain(state));
+    let state = fields.find(|(name, _)| *name == STATE).map(|(_, state)| plain(state));
     (!view.deleted).then(|| state.unwrap_or_default())
 }
 

@@ -51,12 +51,16 @@ fn fate(known: &Known, write: &Written, seen: &BTreeSet<String>) -> Option<&'sta
     if excused(known, write, owner) {
         return Some("lost with a disk that went back in time");
     }
-    let refused = owner != write.home
-        && !had(known, owner, write)
-        && known.withdrawn.iter().any(|(by, from, entity, at)| {
-            by == owner && *from == write.home && *entity == wish.entity && *at + 1_000 >= wish.begun
-        });
+    let refused = owner != write.home && !had(known, owner, write) && could_be_refused(known, write);
     refused.then_some("refused, as the right was withdrawn")
+}
+
+/// Tells whether the writer had no right to edit when it wrote, perhaps without knowing, or at some time after.
+fn could_be_refused(known: &Known, write: &Written) -> bool {
+    let of =
+        known.rights.iter().filter(|right| right.peer == write.home && right.entity == write.wish.entity);
+    let (before, after): (Vec<_>, Vec<_>) = of.partition(|right| right.since < write.wish.begun);
+    before.last().is_some_and(|right| !right.edit) || after.iter().any(|right| !right.edit)
 }
 
 /// Tells whether a store ever had what was written.
@@ -82,8 +86,8 @@ pub(super) fn excused(known: &Known, write: &Written, owner: &str) -> bool {
 /// What every version's author had when it wrote.
 struct Ancestry<'a> {
     known: &'a Known,
-    /// Where each version stands in its author's own trail.
-    made: HashMap<(&'a str, Dot), (&'a [(Dot, String)], usize)>,
+    /// What its author had when it made a version.
+    made: HashMap<(&'a str, Dot), &'a [(Dot, String)]>,
     /// The versions of each content: one whose stamp was refused comes again under another name.
     named: HashMap<(&'a str, &'a str), Vec<Dot>>,
 }
@@ -95,7 +99,7 @@ impl<'a> Ancestry<'a> {
             for (at, (dot, content)) in trail.iter().enumerate() {
                 let own = known.ids.get(&dot.actor.home).is_some_and(|name| name == home);
                 if own {
-                    made.entry((entity.as_str(), *dot)).or_insert((trail.as_slice(), at));
+                    made.entry((entity.as_str(), *dot)).or_insert(&trail[..at]);
                 }
                 let dots = named.entry((entity.as_str(), content.as_str())).or_default();
                 if !dots.contains(dot) {
@@ -114,9 +118,8 @@ impl<'a> Ancestry<'a> {
             if !met.insert(dot) {
                 continue;
             }
-            if let Some((trail, at)) = self.made.get(&(entity, dot)) {
-                open.extend(trail[..*at].iter().map(|(before, _)| *before));
-            }
+            let before = self.made.get(&(entity, dot)).copied().unwrap_or_default();
+            open.extend(before.iter().map(|(dot, _)| *dot));
             let Some(content) = contents.get(&dot) else { continue };
             seen.insert((*content).to_owned());
             if !content.is_empty() {
@@ -129,5 +132,58 @@ impl<'a> Ancestry<'a> {
     fn contents(&self, entity: &str) -> HashMap<Dot, &'a str> {
         let of_entity = self.known.trails.iter().filter(|((_, _, named), _)| named == entity);
         of_entity.flat_map(|(_, trail)| trail.iter().map(|(dot, content)| (*dot, content.as_str()))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crosshome_core::{HomeId, dot::Actor, hlc::Hlc};
+
+    use super::{super::record::Wish, *};
+
+    const NOTE: &str = "joint/input_text.note";
+
+    fn dot(home: u8, ms: u64) -> Dot {
+        Dot { actor: Actor::first(HomeId([home; 32])), hlc: Hlc::at(ms) }
+    }
+
+    /// Villa writes "a"; flat writes "b" after what its trail holds; both end with "b".
+    fn run(flat_had: &[(Dot, String)]) -> (Known, Final) {
+        let mut known = Known::default();
+        known.ids = [(HomeId([1; 32]), "villa".to_owned()), (HomeId([2; 32]), "flat".to_owned())].into();
+        let (a, b) = ((dot(1, 1), "a".to_owned()), (dot(2, 2), "b".to_owned()));
+        let trail = |home: &str, trail: Vec<_>| ((home.to_owned(), 0, NOTE.to_owned()), trail);
+        let flat = flat_had.iter().cloned().chain([b.clone()]).collect();
+        known.trails = [trail("villa", vec![a, b]), trail("flat", flat)].into();
+        let wish =
+            |content: &str| Wish { entity: NOTE.into(), content: content.into(), durable: true, begun: 5 };
+        let write = |home: &str, content| Written { home: home.into(), wish: wish(content), acknowledged: 6 };
+        known.writes = vec![write("villa", "a"), write("flat", "b")];
+        (known, [(NOTE.to_owned(), vec![dot(2, 2)])].into())
+    }
+
+    #[test]
+    fn write_that_was_seen_by_who_replaced_it_is_not_lost() {
+        let (known, last) = run(&[(dot(1, 1), "a".into())]);
+        assert_eq!(judge(&known, &last).findings, [""; 0]);
+    }
+
+    #[test]
+    fn write_that_nobody_had_seen_is_lost_unless_it_is_on_record() {
+        let (mut known, last) = run(&[]);
+        let findings = judge(&known, &last).findings;
+        assert!(findings.len() == 1 && findings[0].contains("\"a\""), "{findings:?}");
+        known.losers.insert((NOTE.into(), "a".into()));
+        assert_eq!(judge(&known, &last).findings, [""; 0]);
+    }
+
+    #[test]
+    fn disk_that_went_back_excuses_what_was_written_since_its_copy_and_nothing_else() {
+        let (mut known, last) = run(&[]);
+        known.trails.remove(&("villa".to_owned(), 0, NOTE.to_owned()));
+        known.restored = vec![("villa".into(), 7, 9)];
+        assert_eq!(judge(&known, &last).findings.len(), 1);
+        known.restored = vec![("villa".into(), 3, 9)];
+        assert_eq!(judge(&known, &last).findings, [""; 0]);
     }
 }

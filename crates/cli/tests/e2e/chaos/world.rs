@@ -1,6 +1,7 @@
 //! Three houses on one switch, and what can go wrong with them.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::{
     dice::Dice,
-    people::{DEVICES, DOCUMENTS},
+    people::{DEVICES, DOCUMENTS, MORTAL},
     record::Record,
 };
 use crate::{
@@ -74,6 +75,13 @@ impl World {
             }
             for peer in self.others(house) {
                 for id in DOCUMENTS {
+                    assert!(
+                        house
+                            .home
+                            .put(&format!("{}%2F{id}", house.home.name), "first")
+                            .expect("it runs")
+                            .ok()
+                    );
                     self.record.granted(&house.home.name, &peer, id, Some("edit"));
                 }
                 self.record.may_be_read(&house.home.name, std::slice::from_ref(&peer), DEVICES[0]);
@@ -204,10 +212,12 @@ impl World {
         if right.is_some() {
             self.record.granted(&home.name, peer, id, right);
         }
-        match right {
-            Some(right) => home.json(&["share", id, "--with", peer, "--grant", right]),
-            None => home.json(&["unshare", id, "--with", peer]),
+        let ran = match right {
+            Some(right) => home.cli(&["share", id, "--with", peer, "--grant", right]),
+            None => home.cli(&["unshare", id, "--with", peer]),
         };
+        // Its people may have deleted it meanwhile.
+        assert!(ran.code == 0 || ran.err.contains("no entity is called"), "{} {id}: {ran:?}", home.name);
         if right.is_none() {
             self.record.granted(&home.name, peer, id, None);
         }
@@ -227,7 +237,8 @@ impl World {
             let (due, rest) = self.houses[number].deaf.iter().partition(|(_, until)| *until <= now);
             let due: Vec<(usize, Instant)> = due;
             self.houses[number].deaf = rest;
-            due.iter().for_each(|(other, _)| self.hear(number, *other));
+            let due: BTreeSet<_> = due.into_iter().map(|(other, _)| other).collect();
+            due.into_iter().for_each(|other| self.hear(number, other));
         }
     }
 
@@ -260,6 +271,18 @@ impl World {
             house.home.run_in(Vec::new());
         }
         self.mend();
+        for house in &self.houses {
+            let made = house.home.state(&format!("{}/{}", house.home.name, MORTAL));
+            if made.is_none() {
+                assert!(
+                    house
+                        .home
+                        .put(&format!("{}%2F{}", house.home.name, MORTAL), "made again")
+                        .expect("it runs")
+                        .ok()
+                );
+            }
+        }
         for (number, other) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
             DOCUMENTS.iter().for_each(|id| self.grant(number, other, id, Some("edit")));
         }

@@ -123,8 +123,8 @@ fn note_losers(record: &Record, all: &Value) {
         let id = text(&conflict["entity_id"]);
         let entity = format!("{}/{}", text(&conflict["home"]), id.rsplit('/').next().unwrap_or_default());
         for side in conflict["versions"].as_array().into_iter().flatten() {
-            let lost = text(&side["outcome"]).starts_with("lost to ");
-            if lost {
+            let fate = text(&side["outcome"]);
+            if fate.starts_with("lost to ") || fate == "not chosen" {
                 record.lost(&entity, &text(&side["state"]));
             }
         }

@@ -9,6 +9,9 @@ use crosshome_core::dot::Dot;
 
 use super::record::{Known, Written};
 
+/// Time in which others hear that a home's disk went back: it is down for some of it, and links have to come up.
+const NEWS_MS: u64 = 15_000;
+
 /// What came out.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
@@ -51,8 +54,20 @@ fn fate(known: &Known, write: &Written, seen: &BTreeSet<String>) -> Option<&'sta
     if excused(known, write, owner) {
         return Some("lost with a disk that went back in time");
     }
+    if made_upon_loss(known, write, owner) {
+        return Some("refused, as it was made upon what the owner's disk had lost");
+    }
     let refused = owner != write.home && !had(known, owner, write) && could_be_refused(known, write);
     refused.then_some("refused, as the right was withdrawn")
+}
+
+/// Tells whether an edit never came to an owner who had just lost what the writer started from.
+fn made_upon_loss(known: &Known, write: &Written, owner: &str) -> bool {
+    let lately = |home: &str, copied: u64, back: u64| {
+        home == owner && copied <= write.acknowledged && write.wish.begun <= back + NEWS_MS
+    };
+    let restored = known.restored.iter().any(|(home, copied, back)| lately(home, *copied, *back));
+    owner != write.home && restored && !had(known, owner, write)
 }
 
 /// Tells whether the writer had no right to edit when it wrote, perhaps without knowing, or at some time after.

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to a person at a terminal")]
 
 mod bench;
+mod chaos;
 mod check;
 mod command;
 mod coverage;
@@ -28,7 +29,7 @@ struct Task {
     run: fn(&[String]) -> Result<(), TaskError>,
 }
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task { name: "test", does: "install what the tests need and run them all", run: test::run },
     Task { name: "demo", does: "build crosshome and play two homes [-- ARGS]", run: demo::run },
     Task { name: "bench", does: "build for speed and measure this machine [-- ARGS]", run: bench::run },
@@ -43,6 +44,7 @@ const TASKS: [Task; 8] = [
         run: fuzz::run,
     },
     Task { name: "coverage", does: "which lines of the core its tests reach", run: coverage::run },
+    Task { name: "chaos", does: "three real homes in trouble: --minutes N [--seed S]", run: chaos::run },
     Task { name: "check", does: "format, lints and documents, or the named ones [NAME...]", run: check::run },
     Task { name: "dumps", does: "write the golden files into PROTOCOL.md", run: check::write_dumps },
 ];

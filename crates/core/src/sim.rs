@@ -27,6 +27,7 @@ mod commands;
 mod dice;
 mod disk;
 mod faults;
+pub mod history;
 mod home;
 mod network;
 mod plan;

@@ -8,6 +8,7 @@ mod netns;
 mod support;
 
 mod backups;
+mod chaos;
 mod clocks;
 mod clones;
 mod conflicts;

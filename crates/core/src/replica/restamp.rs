@@ -16,7 +16,7 @@ use crate::{
     HomeId, Space,
     body::Body,
     defaults::MAX_SKEW_MS,
-    dot::Dot,
+    dot::{Dot, VersionVector},
     effect::{Durability, Effect},
     hlc::{Clock, Hlc},
     policy::JointPolicy,
@@ -113,8 +113,10 @@ impl Replica {
         for version in &old {
             let dot = self.stamp(now_ms);
             // of others it names nothing that they would refuse; that it follows its own old dot it must say
-            let named = |seen: &Dot| seen.actor != dot.actor && (seen.actor.home == me || !stale(*seen));
-            let context = version.context.dots().chain([version.dot]).filter(named).collect();
+            let named = |seen: &Dot| seen.actor.home == me || !stale(*seen);
+            let mut context: VersionVector =
+                version.context.dots().chain([version.dot]).filter(named).collect();
+            context.remove(dot.actor); // what it said as a stranger before others had proven its past
             let moved = |was: Dot| if stale(was) { dot } else { was };
             let groups = version.groups().map(|group| group.moved_to(moved(group.dot)));
             let (body, timed) = (Body::of(dot, groups), self.clock.trusts(now_ms));
@@ -136,7 +138,8 @@ mod tests {
     use super::*;
     use crate::{
         EntityKey,
-        dot::{Actor, VersionVector},
+        dot::Actor,
+        record,
         replica::{Offered, Options},
         siblings::Siblings,
         table::Class,
@@ -185,5 +188,23 @@ mod tests {
         let siblings = &villa.find(&key).unwrap().siblings;
         assert_eq!(siblings.len(), 1);
         assert!(siblings[0].groups().all(|group| group.dot == siblings[0].dot), "{siblings:?}");
+    }
+
+    #[test]
+    fn home_that_becomes_the_stranger_it_wrote_as_leaves_nothing_that_no_one_can_read() {
+        let mut villa = Replica::restore(Actor::first(HomeId([1; 32])), Hlc::at(NOW), 0, Options::default());
+        villa.epochs.open(99, 0);
+        let key = EntityKey { space: Space::Joint, id: "light.hall".parse().unwrap() };
+        let write = |villa: &mut Replica, state| {
+            villa.update(&key, Class::Document, &Update::state(state), Cause::Person, NOW).unwrap();
+        };
+        write(&mut villa, "by a stranger");
+        villa.proven.insert(HomeId([2; 32]), 0);
+        write(&mut villa, "by itself");
+        villa.reincarnate(NOW);
+        let entity = villa.find(&key).unwrap();
+        assert_eq!((entity.siblings.len(), entity.siblings[0].dot.actor.incarnation), (1, 99));
+        let (place, record) = (record::Place::of(entity), record::encode(entity));
+        assert_eq!(record::decode(place, &record).as_ref().unwrap(), entity);
     }
 }

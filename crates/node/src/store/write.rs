@@ -208,8 +208,9 @@ fn write_history(connection: &Connection, batch: &Batch, spaces: &mut Spaces) ->
     trim_history(connection, touched, spaces, newest)
 }
 
-/// Keeps the newest versions of the touched entities, and sweeps away the oldest of all once they are too old or too
-/// many: rows are numbered in the order in which they came.
+/// Keeps the versions of the touched entities that came last, and sweeps away the oldest of all once they are too old
+/// or too many: rows are numbered in the order in which they came. What they say of their time is up to clocks, and
+/// one that was ahead would have everything after it forgotten at once.
 fn trim_history(
     connection: &Connection,
     touched: HashSet<&EntityKey>,
@@ -218,7 +219,7 @@ fn trim_history(
 ) -> Result<()> {
     let mut trim = connection.prepare_cached(
         "DELETE FROM history WHERE number IN (SELECT number FROM history WHERE space = ?1 AND entity_id = ?2
-         ORDER BY at DESC, number DESC LIMIT -1 OFFSET ?3)",
+         ORDER BY number DESC LIMIT -1 OFFSET ?3)",
     )?;
     for key in touched {
         let space = space_number(connection, spaces, key.space)?;

@@ -257,7 +257,7 @@ impl Home {
         Writer { socket: self.socket() }
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.data_dir.join("api.sock")
     }
 

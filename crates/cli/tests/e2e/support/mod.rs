@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use api::Reply;
+pub(crate) use api::{Reply, ask};
 pub(crate) use home::{Home, Writer};
 pub(crate) use mount::Mount;
 pub(crate) use pairing::{other_code, pair, pair_through, show, type_code};

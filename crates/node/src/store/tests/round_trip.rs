@@ -290,6 +290,16 @@ fn history_keeps_the_newest_of_each_entity_and_nothing_beyond_a_month() {
 }
 
 #[test]
+fn history_goes_on_after_a_clock_that_was_ahead() {
+    let (mut store, _) = Store::in_memory().unwrap();
+    let rows = (0..HISTORY_PER_ENTITY as u64).map(|n| past(1, 600_000 + n)).collect();
+    store.commit(&Batch { history: rows, ..Batch::default() }).unwrap();
+    store.commit(&Batch { history: vec![past(1, 7)], ..Batch::default() }).unwrap();
+    let kept = store.history(&key(1)).unwrap();
+    assert_eq!((kept.len(), kept.last()), (HISTORY_PER_ENTITY as usize, Some(&past(1, 7))));
+}
+
+#[test]
 fn history_of_all_entities_is_bounded_and_the_oldest_go_first() {
     let (mut store, _) = Store::in_memory().unwrap();
     let all = HISTORY_ROWS as u64 + 100;

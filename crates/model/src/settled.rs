@@ -107,11 +107,10 @@ impl World {
         }
         later.settled(scenario)?;
         self.reach(Reach::RollbackRepaired, later.forked());
-        let deleted = |home: &Arc<Home>| {
-            let entity = home.replica.find(&scenario.key(0));
-            entity.is_some_and(|entity| entity.siblings.len() == 1 && entity.view().is_none())
-        };
-        self.reach(Reach::Deleted, self.homes.iter().all(deleted));
+        // mirrors forget at once what the owner keeps until all have heard of it
+        let found = |home: &Arc<Home>| home.replica.find(&scenario.key(0)).map(|entity| entity.is_deleted());
+        let arrived = self.homes.iter().skip(1).all(|home| found(home) != Some(false));
+        self.reach(Reach::Deleted, found(&self.homes[0]) == Some(true) && arrived);
         Ok(())
     }
 
@@ -166,7 +165,8 @@ impl World {
             }
             (Some(_), Some(_)) if admitted || key.space == Space::Joint => Ok(()),
             (_, Some(_)) => Err(Broken::new(Invariant::I8, format!("home {at} holds {key:?} ungranted"))),
-            (Some(_), None) if admitted || key.space == Space::Joint => {
+            // what is deleted is there no more, even if its owner still waits for others
+            (Some(here), None) if (admitted && !here.is_deleted()) || key.space == Space::Joint => {
                 Err(Broken::new(Invariant::I1, format!("home {at} lacks {key:?}")))
             }
             _ => Ok(()),

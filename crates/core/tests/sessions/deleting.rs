@@ -3,16 +3,6 @@
 use super::*;
 use crosshome_core::defaults::DELETIONS_KEPT_MS;
 
-/// Two homes that know a note of the first, which the second may edit.
-fn sharing() -> (Home, Home, EntityKey) {
-    let (mut villa, mut flat) = pair();
-    let key = villa.replica.own("input_text.note".parse().unwrap());
-    edits(&mut villa, &key, "a", 0);
-    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
-    connect(&mut villa, &mut flat);
-    (villa, flat, key)
-}
-
 fn deletes(home: &mut Home, key: &EntityKey, at: u64) {
     home.replica.delete(key, Cause::Person, NOW + at).unwrap();
 }

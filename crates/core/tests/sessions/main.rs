@@ -112,6 +112,16 @@ fn pair() -> (Home, Home) {
     (Home::new(1), Home::new(2))
 }
 
+/// Two homes that know a note of the first, which the second may edit.
+fn sharing() -> (Home, Home, EntityKey) {
+    let (mut villa, mut flat) = pair();
+    let key = villa.replica.own("input_text.note".parse().unwrap());
+    edits(&mut villa, &key, "a", 0);
+    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
+    connect(&mut villa, &mut flat);
+    (villa, flat, key)
+}
+
 fn edits(home: &mut Home, key: &EntityKey, state: &str, at: u64) {
     home.replica.update(key, Class::Document, &Update::state(state), Cause::Person, NOW + at).unwrap();
 }

@@ -82,11 +82,7 @@ fn place_in_a_log_that_is_no_more_is_not_acknowledged() {
 
 #[test]
 fn echo_of_an_edit_is_no_write_when_the_right_is_gone() {
-    let (mut villa, mut flat) = pair();
-    let key = villa.replica.own("input_text.note".parse().unwrap());
-    edits(&mut villa, &key, "a", 0);
-    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
-    connect(&mut villa, &mut flat);
+    let (mut villa, mut flat, key) = sharing();
     edits(&mut flat, &key, "b", 5);
     talk(&mut villa, &mut flat);
     rule(&mut villa, flat.id(), "*", Some(Right::Read));
@@ -97,11 +93,7 @@ fn echo_of_an_edit_is_no_write_when_the_right_is_gone() {
 
 #[test]
 fn edit_made_after_a_refused_one_is_not_taken_back_with_it() {
-    let (mut villa, mut flat) = pair();
-    let key = villa.replica.own("input_text.note".parse().unwrap());
-    edits(&mut villa, &key, "a", 0);
-    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
-    connect(&mut villa, &mut flat);
+    let (mut villa, mut flat, key) = sharing();
     rule(&mut villa, flat.id(), "*", Some(Right::Read));
     edits(&mut flat, &key, "refused", 5);
     carry(&mut flat, &mut villa);
@@ -113,11 +105,7 @@ fn edit_made_after_a_refused_one_is_not_taken_back_with_it() {
 
 #[test]
 fn refusal_that_was_lost_on_the_way_is_heard_in_the_end() {
-    let (mut villa, mut flat) = pair();
-    let key = villa.replica.own("input_text.note".parse().unwrap());
-    edits(&mut villa, &key, "a", 0);
-    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
-    connect(&mut villa, &mut flat);
+    let (mut villa, mut flat, key) = sharing();
     rule(&mut villa, flat.id(), "*", Some(Right::Read));
     edits(&mut flat, &key, "refused", 5);
     carry(&mut flat, &mut villa);
@@ -154,11 +142,7 @@ fn peer_that_remembers_a_pairing_that_was_forgotten_keeps_nothing_of_it() {
 
 #[test]
 fn edit_by_a_restored_home_does_not_hide_what_it_lost() {
-    let (mut villa, mut flat) = pair();
-    let key = villa.replica.own("input_text.note".parse().unwrap());
-    edits(&mut villa, &key, "a", 0);
-    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
-    connect(&mut villa, &mut flat);
+    let (mut villa, mut flat, key) = sharing();
     let backup = flat.replica.find(&key).unwrap().clone();
     let (clock, head) = (flat.replica.clock().ahead(NOW), flat.replica.table().head());
     edits(&mut flat, &key, "lost", 5);
@@ -175,11 +159,7 @@ fn edit_by_a_restored_home_does_not_hide_what_it_lost() {
 
 #[test]
 fn edit_that_was_taken_back_leaves_the_store_too() {
-    let (mut villa, mut flat) = pair();
-    let key = villa.replica.own("input_text.note".parse().unwrap());
-    edits(&mut villa, &key, "a", 0);
-    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
-    connect(&mut villa, &mut flat);
+    let (_, mut flat, key) = sharing();
     edits(&mut flat, &key, "mine", 5);
     let (number, head) =
         (flat.replica.table().find(key.space, &key.id).unwrap(), flat.replica.table().head());
@@ -241,11 +221,7 @@ fn entity_of_which_nothing_is_said_yet_is_there_and_keeps_its_class() {
 
 #[test]
 fn edit_that_was_not_delivered_before_a_change_of_key_arrives_in_the_new_name() {
-    let (mut villa, mut flat) = pair();
-    let key = villa.replica.own("input_text.note".parse().unwrap());
-    edits(&mut villa, &key, "a", 0);
-    rule(&mut villa, flat.id(), "*", Some(Right::Edit));
-    connect(&mut villa, &mut flat);
+    let (mut villa, mut flat, key) = sharing();
     edits(&mut flat, &key, "b", 5);
     let (old, new) = (flat.id(), HomeId([9; 32]));
     flat.replica.rename(old, new);

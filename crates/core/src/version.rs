@@ -50,6 +50,11 @@ impl Version {
         self.body.groups(self.dot)
     }
 
+    /// Returns all fields and their canonical JSON, group by group.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.groups().flat_map(|group| group.fields())
+    }
+
     /// Returns the group of this key.
     pub fn group(&self, key: &str) -> Option<Group<'_>> {
         self.groups().find(|group| group.key == key.as_bytes())

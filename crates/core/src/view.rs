@@ -59,6 +59,11 @@ impl View {
     pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
         self.body.groups(self.dot)
     }
+
+    /// Returns the shown fields and their canonical JSON, group by group.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.groups().flat_map(|group| group.fields())
+    }
 }
 
 /// What is shown of an entity, to be read or to start an update from, without building a view.
@@ -150,7 +155,7 @@ pub fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
 }
 
 /// Tells whether some author had seen the group and left it changed or removed.
-fn outdated(group: &Group<'_>, siblings: &[Version]) -> bool {
+pub fn outdated(group: &Group<'_>, siblings: &[Version]) -> bool {
     siblings.iter().any(|version| {
         version.has_seen(group.dot) && version.group(group.key()).is_none_or(|kept| kept.dot != group.dot)
     })

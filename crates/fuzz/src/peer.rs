@@ -123,10 +123,8 @@ fn villa() -> Replica {
 /// Returns who says what of an entity; a lie about the past may make this home say it again under another dot.
 fn said(replica: &Replica, name: &str) -> Vec<(HomeId, Vec<String>)> {
     let entity = replica.find(&replica.own(id(name))).expect("it is there");
-    let values = |version: &Version| {
-        let fields = version.groups().flat_map(|group| group.fields());
-        fields.map(|(name, value)| format!("{name}={value}")).collect()
-    };
+    let values =
+        |version: &Version| version.fields().map(|(name, value)| format!("{name}={value}")).collect();
     entity.siblings.iter().map(|version| (version.dot.actor.home, values(version))).collect()
 }
 

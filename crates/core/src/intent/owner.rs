@@ -15,6 +15,7 @@ use crate::{
     groups::group_of,
     replica::Replica,
     table::{Class, Entity},
+    view::Shown,
 };
 
 /// What peers have asked of this home's devices.
@@ -247,8 +248,7 @@ impl Task {
     fn settle(&mut self, entity: &Entity) -> Option<Answer> {
         let intent = self.intent.as_ref().filter(|intent| intent.kind == Kind::Set)?;
         let shown = entity.shown().filter(|_| entity.key.id == intent.entity)?;
-        let fulfilled = is_so(intent, entity);
-        self.outcome = fulfilled
+        self.outcome = is_so(intent, &shown)
             .then(|| Outcome { shown_by: Some(shown.dot()), ..Outcome::plain(intent.id, Status::Settled) })?;
         Some(self.answer())
     }
@@ -260,12 +260,9 @@ fn target(home: HomeId, intent: &Intent) -> EntityKey {
 }
 
 /// Tells whether a device shows all that is wanted.
-fn is_so(intent: &Intent, entity: &Entity) -> bool {
-    let Some(shown) = entity.shown() else { return false };
-    intent
-        .wish
-        .fields()
-        .all(|field| shown.groups().flat_map(|group| group.fields()).any(|known| known == field))
+fn is_so(intent: &Intent, shown: &Shown<'_>) -> bool {
+    let has = |wanted| shown.groups().flat_map(|group| group.fields()).any(|known| known == wanted);
+    intent.wish.fields().all(has)
 }
 
 /// Tells whether a device changed what is wanted otherwise, after the sender made up its mind and without its knowledge.
@@ -274,5 +271,5 @@ fn is_stale(intent: &Intent, entity: &Entity) -> bool {
     let domain = intent.entity.domain();
     let wanted = |key: &str| intent.wish.fields().any(|(name, _)| group_of(domain, name) == key);
     let newer = |dot: Dot| !intent.seen.contains(dot) && dot.hlc > intent.id.hlc;
-    !is_so(intent, entity) && shown.groups().any(|group| wanted(group.key()) && newer(group.dot))
+    !is_so(intent, &shown) && shown.groups().any(|group| wanted(group.key()) && newer(group.dot))
 }

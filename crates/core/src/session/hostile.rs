@@ -206,10 +206,8 @@ fn siblings(replica: &Replica, id: &str) -> Siblings {
 
 /// Returns who says what of an entity; a lie about the past may make this home say it again under another dot.
 fn said(replica: &Replica, id: &str) -> Vec<(HomeId, Vec<String>)> {
-    let values = |version: &Version| {
-        let fields = version.groups().flat_map(|group| group.fields());
-        fields.map(|(name, value)| format!("{name}={value}")).collect()
-    };
+    let values =
+        |version: &Version| version.fields().map(|(name, value)| format!("{name}={value}")).collect();
     siblings(replica, id).iter().map(|version| (version.dot.actor.home, values(version))).collect()
 }
 

@@ -378,6 +378,6 @@ impl World {
     }
 }
 
-fn parsed(id: &str) -> EntityId {
+pub(super) fn parsed(id: &str) -> EntityId {
     id.parse().expect("an entity id")
 }

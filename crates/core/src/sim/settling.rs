@@ -1,10 +1,11 @@
 //! Strategies in a run: their authorities change them, people choose, functions decide, and the house reports on.
 
-use super::{World, checks::Checked, home::Running};
+use super::{World, checks::Checked, faults::parsed, home::Running};
 use crate::{
-    EntityId, EntityKey, HomeId, Space,
+    EntityKey, HomeId, Space,
     conflict::Token,
     effect::Effect,
+    groups::STATE,
     json::Json,
     policy::{Policy, Rule, Strategy},
     replica::Choice,
@@ -157,10 +158,5 @@ impl World {
 
 /// Returns the canonical text of a version's state.
 fn state(version: &Version) -> Option<&str> {
-    let mut fields = version.groups().flat_map(|group| group.fields());
-    fields.find(|(name, _)| name.is_empty()).map(|(_, value)| value)
-}
-
-fn parsed(id: &str) -> EntityId {
-    id.parse().expect("an entity id")
+    version.fields().find(|(name, _)| *name == STATE).map(|(_, value)| value)
 }

@@ -172,8 +172,7 @@ fn shown(version: &Version, outcome: &str, names: &Names) -> PastVersion {
 
 /// Returns what the history keeps of a version.
 pub(super) fn row(key: &EntityKey, version: &Version, outcome: String) -> HistoryRow {
-    let fields = version.groups().flat_map(|group| group.fields());
-    let (state, attributes) = raw_fields(fields);
+    let (state, attributes) = raw_fields(version.fields());
     HistoryRow {
         key: key.clone(),
         dot: version.dot,

@@ -126,7 +126,7 @@ pub(super) fn fields(view: &View) -> (Option<String>, Box<RawValue>) {
 
 /// Returns state and attributes as they will be once these wishes have come true.
 fn fields_over(view: &View, wishes: &[&Wish]) -> (Option<String>, Box<RawValue>) {
-    let mut members: Vec<_> = view.groups().flat_map(|group| group.fields()).collect();
+    let mut members: Vec<_> = view.fields().collect();
     for (name, value) in wishes.iter().flat_map(|wish| wish.fields()) {
         members.retain(|(known, _)| *known != name);
         members.push((name, value));
@@ -136,7 +136,7 @@ fn fields_over(view: &View, wishes: &[&Wish]) -> (Option<String>, Box<RawValue>)
 
 /// Returns state and attributes of one version.
 pub(super) fn version_fields(version: &Version) -> (Option<String>, Box<RawValue>) {
-    readable(raw_fields(version.groups().flat_map(|group| group.fields())))
+    readable(raw_fields(version.fields()))
 }
 
 /// Returns the state, and the attributes as one object, both as JSON.

@@ -161,10 +161,7 @@ impl Record {
             let shown = merged.iter().find(|group| group.key() == key);
             let (Some(shown), Some(own)) = (shown, version.group(key)) else { return false };
             // what another author had seen and left otherwise was replaced, not outvoted
-            let replaced = self.versions.iter().any(|other| {
-                other.has_seen(own.dot) && other.group(key).is_none_or(|kept| kept.dot != own.dot)
-            });
-            !replaced && !own.same_values(shown)
+            !view::outdated(&own, &self.versions) && !own.same_values(shown)
         };
         contested.into_iter().filter(|key| outvoted(key)).collect()
     }
@@ -242,7 +239,7 @@ impl Record {
 
 /// Returns the fields of a version by name.
 fn fields(version: &Version) -> BTreeMap<&str, &str> {
-    version.groups().flat_map(|group| group.fields()).collect()
+    version.fields().collect()
 }
 
 mod as_text {

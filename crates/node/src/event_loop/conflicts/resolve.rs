@@ -78,7 +78,7 @@ impl Loop {
             Settle::Take(home) => {
                 let side = self.side_of(record, home)?;
                 let with = if side.deleted { With::Deletion } else { With::Version(side.dot.actor.home) };
-                (whole(side.groups().flat_map(|group| group.fields())), with)
+                (whole(side.fields()), with)
             }
             Settle::Merge => {
                 let (merged, _) = view::merged(&record.versions);

@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod demo;
 mod packages;
+mod sim;
 mod tally;
 mod test;
 mod tree;
@@ -25,11 +26,13 @@ struct Task {
     run: fn(&[String]) -> Result<(), TaskError>,
 }
 
-const TASKS: [Task; 5] = [
+const TASKS: [Task; 7] = [
     Task { name: "test", does: "install what the tests need and run them all", run: test::run },
     Task { name: "demo", does: "build crosshome and play two homes [-- ARGS]", run: demo::run },
     Task { name: "bench", does: "build for speed and measure this machine [-- ARGS]", run: bench::run },
     Task { name: "check", does: "format, lints and documents, or the named ones [NAME...]", run: check::run },
+    Task { name: "sim", does: "play simulated homes [--seeds N] [--homes M]", run: sim::run },
+    Task { name: "mutants", does: "let the simulator find bugs on purpose [NAME...]", run: sim::hunt },
     Task { name: "dumps", does: "write the golden files into PROTOCOL.md", run: check::write_dumps },
 ];
 

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::{Body, Group},
+    bug::{self, Bug},
     defaults::{CHUNK, CONTEXT_KEPT, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS},
     digest::Digest,
     dot::{Actor, Dot},
@@ -98,7 +99,7 @@ impl Replica {
         Self {
             me: actor,
             table: Table::new(options.seed, head),
-            clock: Clock::after(clock),
+            clock: Clock::after(if bug::is(Bug::MarkForgotten) { Hlc::default() } else { clock }),
             stored: clock,
             options,
             grants: Grants::default(),
@@ -222,7 +223,7 @@ impl Replica {
             *place = seq.min(self.table.head()).max(*place);
         }
         if let Some(gone) = self.gone.get_mut(&peer) {
-            gone.retain(|_, at| *at > seq);
+            gone.retain(|_, at| *at > seq && !bug::is(Bug::GoneDropped));
         }
     }
 
@@ -291,7 +292,11 @@ impl Replica {
 
     /// Returns the digest of what this home holds of a peer's space.
     pub fn digest_of(&self, space: Space) -> Digest {
-        self.table.in_space(space).map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+        let digest = |entity: &Entity| {
+            let terms = entity.right.map(|right| (right, entity.strategy));
+            Digest::of(&entity.key.id, terms, &entity.siblings)
+        };
+        self.table.in_space(space).map(|(_, entity)| digest(entity)).sum()
     }
 
     /// Writes the next version of an entity; without a body, its deletion.
@@ -304,6 +309,7 @@ impl Replica {
         now_ms: u64,
     ) -> Vec<Effect> {
         let timed = self.clock.trusts(now_ms);
+        let everywhere = bug::seen_anywhere(&self.table);
         let entity = self.table.get_mut(number).expect("the caller has found it");
         // while people decide, the house goes on reporting beside what others wrote
         let beside = cause == Cause::Device && entity.is_open();
@@ -311,6 +317,7 @@ impl Replica {
             true => entity.siblings.of(dot.actor.home).context_for(dot.actor),
             false => entity.siblings.context_for(dot.actor),
         };
+        context.join(&everywhere);
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
         context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
         if context.len() > CONTEXT_KEPT {
@@ -365,7 +372,11 @@ impl Replica {
             Space::Joint => !self.proven.is_empty(),
             Space::Home(home) => home == self.me.home || self.proven.contains_key(&home),
         };
-        if proven || self.stored == Hlc::default() { self.me } else { self.stranger() }
+        if proven || bug::is(Bug::WriterUnproven) || self.stored == Hlc::default() {
+            self.me
+        } else {
+            self.stranger()
+        }
     }
 
     /// Returns this home in an incarnation that nobody has met: random, as two clones must not take the same
@@ -408,6 +419,7 @@ fn said_anew<'a>(
 fn durability(class: Class) -> Durability {
     match class {
         Class::Device => Durability::Lazy,
+        Class::Document if bug::is(Bug::DocumentsLazy) => Durability::Lazy,
         Class::Document => Durability::Now,
     }
 }

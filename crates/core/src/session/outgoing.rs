@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 use super::{Round, made_by};
 use crate::{
     HomeId, Space,
+    bug::{self, Bug},
     defaults::{RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     dot::Actor,
@@ -166,7 +167,7 @@ impl Outgoing {
         due.sort_by_key(|due| due.rank);
         self.backlog.extend(due);
         self.say_gone(replica, peer, self.granted);
-        self.granted = replica.ruled();
+        self.granted = if bug::is(Bug::RulesRequeued) { self.granted } else { replica.ruled() };
         self.ended = false;
     }
 
@@ -293,7 +294,10 @@ impl Outgoing {
         let Some(id) = theirs.map(|entity| entity.key.id.to_string()) else {
             return (vec![report], Vec::new());
         };
-        if refused.why == Why::Skew || !replica.take_back(refused.number, refused.up_to) {
+        if bug::is(Bug::RefusedStays)
+            || refused.why == Why::Skew
+            || !replica.take_back(refused.number, refused.up_to)
+        {
             return (vec![report], Vec::new());
         }
         (vec![Effect::Commit(Durability::Now), Effect::Changed(refused.number), report], vec![id])
@@ -323,8 +327,11 @@ impl Outgoing {
     fn sum(&self, replica: &Replica, peer: HomeId) -> Digest {
         let own = replica.table().in_space(Space::Home(replica.actor().home));
         let refused = |number| self.sent.get(&number).is_some_and(|sent| sent.refused);
-        let held = own.filter(|(number, entity)| replica.admits(peer, entity).is_some() && !refused(*number));
-        held.map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+        let held = own.filter(|(number, _)| !refused(*number)).filter_map(|(_, entity)| {
+            let terms = (replica.admits(peer, entity)?.right, entity.strategy);
+            Some(Digest::of(&entity.key.id, Some(terms), &entity.siblings))
+        });
+        held.sum()
     }
 
     /// Returns how many messages wait.
@@ -355,18 +362,25 @@ impl Outgoing {
         out: &mut OfferBuilder,
     ) {
         let replica = round.replica;
-        let Some(seen) = visible(replica, peer, joint, entity) else { return };
+        let before = self.sent.get(&number).filter(|_| bug::is(Bug::FilterAtEnqueue));
+        let before = before.map(|sent| Seen { right: sent.right, since: sent.seq });
+        let Some(seen) = visible(replica, peer, joint, entity).or(before) else { return };
         let place = self.sent.entry(number);
         let known = match &place {
-            Entry::Occupied(sent) => Some(*sent.get()).filter(|sent| sent.birth == entity.birth),
+            Entry::Occupied(sent) => {
+                Some(*sent.get()).filter(|sent| sent.birth == entity.birth || bug::is(Bug::BirthIgnored))
+            }
             Entry::Vacant(_) => None,
         };
         let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
         let mark = known.map_or(before, |sent| sent.mark.max(before));
         let has = Known { me: replica.actor(), mark: (!full).then_some(mark), peer };
-        let right = seen.right.filter(|_| known.is_none_or(|sent| sent.right != seen.right));
+        let right = seen
+            .right
+            .filter(|_| known.is_none_or(|sent| sent.right != seen.right && !bug::is(Bug::RightUntold)));
         let told = known.map_or(Strategy::default(), |sent| sent.strategy);
-        let strategy = (seen.right.is_some() && entity.strategy != told).then_some(entity.strategy);
+        let strategy = (seen.right.is_some() && entity.strategy != told && !bug::is(Bug::StrategyUntold))
+            .then_some(entity.strategy);
         let heading = Heading { name: known.is_none(), right, strategy, replace: full };
         out.push(number, entity, heading, &has, &mut round.bodies, &mut self.said.actors);
         let mark = replica.clock().last();
@@ -384,7 +398,7 @@ impl Outgoing {
 
     /// Returns the place that the peer has reached with what was offered so far.
     fn reached(&self) -> Option<u64> {
-        match self.backlog.front() {
+        match self.backlog.front().filter(|_| !bug::is(Bug::PlacePastBacklog)) {
             Some(due) if due.full => None,
             Some(due) => Some(due.rank.saturating_sub(1).min(self.position)),
             None => Some(self.position),
@@ -416,7 +430,7 @@ fn visible(replica: &Replica, peer: HomeId, joint: bool, entity: &Entity) -> Opt
                 && entity.siblings.iter().any(|version| made_by(version.dot, me));
             edited.then_some(Seen { right: None, since: 0 })
         }
-        Space::Home(_) => None,
+        Space::Home(_) => bug::is(Bug::MirrorExported).then_some(Seen { right: None, since: 0 }),
         Space::Joint => joint.then_some(Seen { right: None, since: 0 }),
     }
 }

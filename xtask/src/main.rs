@@ -14,6 +14,7 @@ mod demo;
 mod fuzz;
 mod model;
 mod packages;
+mod sim;
 mod tally;
 mod test;
 mod tree;
@@ -29,7 +30,7 @@ struct Task {
     run: fn(&[String]) -> Result<(), TaskError>,
 }
 
-const TASKS: [Task; 9] = [
+const TASKS: [Task; 11] = [
     Task { name: "test", does: "install what the tests need and run them all", run: test::run },
     Task { name: "demo", does: "build crosshome and play two homes [-- ARGS]", run: demo::run },
     Task { name: "bench", does: "build for speed and measure this machine [-- ARGS]", run: bench::run },
@@ -46,6 +47,8 @@ const TASKS: [Task; 9] = [
     Task { name: "coverage", does: "which lines of the core its tests reach", run: coverage::run },
     Task { name: "chaos", does: "three real homes in trouble: --minutes N [--seed S]", run: chaos::run },
     Task { name: "check", does: "format, lints and documents, or the named ones [NAME...]", run: check::run },
+    Task { name: "sim", does: "play simulated homes [--seeds N] [--homes M]", run: sim::run },
+    Task { name: "mutants", does: "let the simulator find bugs on purpose [NAME...]", run: sim::hunt },
     Task { name: "dumps", does: "write the golden files into PROTOCOL.md", run: check::write_dumps },
 ];
 

@@ -28,6 +28,12 @@ impl Tally {
         }
     }
 
+    /// Takes note of something that is no test of the runner's, and whether it passed.
+    pub(crate) fn add(&mut self, passed: bool) {
+        self.passed += u64::from(passed);
+        self.failed += u64::from(!passed);
+    }
+
     /// Takes note that a run ended badly; if no test has said so, something else broke and counts as one.
     pub(crate) fn broke(&mut self) {
         self.failed = self.failed.max(1);

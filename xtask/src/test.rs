@@ -8,7 +8,7 @@ use std::{path::Path, time::Instant};
 use crate::{
     TaskError,
     command::{self, CommandError},
-    packages,
+    packages, sim,
     tally::Tally,
 };
 
@@ -19,7 +19,10 @@ struct Suite {
     run: fn(&Machine, &mut Tally) -> Result<(), CommandError>,
 }
 
-const SUITES: [Suite; 1] = [Suite { name: "Rust", folder: "crates", run: rust }];
+const SUITES: [Suite; 2] = [
+    Suite { name: "Rust", folder: "crates", run: rust },
+    Suite { name: "Simulator", folder: "crates/core", run: |_, tally| sim::suite(tally) },
+];
 
 /// What the tests may count on.
 struct Machine {

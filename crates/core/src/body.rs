@@ -14,6 +14,7 @@ use minicbor::{Decoder, Encoder, decode};
 
 use crate::{
     HomeId,
+    bug::{self, Bug},
     defaults::{MAX_ENTITY, MAX_FIELD_NAME, MAX_FIELDS},
     dot::{Actor, Dot},
     groups::STATE,
@@ -192,7 +193,11 @@ impl BodyBuilder {
         let start = self.out.writer().len();
         self.encode_fields(key, fields);
         let written = &self.out.writer()[start..];
-        let Some(known) = known.filter(|known| known.has_values(written)) else { return false };
+        let stays = |known: &Group<'_>| match known.has_values(written) {
+            true => !bug::is(Bug::GroupDotTaken),
+            false => bug::is(Bug::GroupDotKept),
+        };
+        let Some(known) = known.filter(stays) else { return false };
         if known.dot != self.dot {
             self.out.writer_mut()[head] = PARTS_AND_DOT;
             encode_dot(&mut self.out, known.dot, self.dot);

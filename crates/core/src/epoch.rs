@@ -17,6 +17,7 @@
 //! ```
 
 use crate::{
+    bug::{self, Bug},
     defaults::{EPOCHS_KEPT, TRAIL_KEPT},
     hlc::Hlc,
 };
@@ -61,9 +62,13 @@ impl Epochs {
     /// Finds where a log that has reached `head` goes on for a follower.
     pub fn resume(&self, cursor: &Cursor, head: u64) -> Resume {
         let Some(&(last, _)) = cursor.trail.last() else { return Resume::From(0) };
+        if bug::is(Bug::EpochUnchecked) {
+            return Resume::From(cursor.seq().min(head));
+        }
         for &(epoch, seq) in cursor.trail.iter().rev() {
             let Some(at) = self.0.iter().position(|&(known, _)| known == epoch) else { continue };
-            let end = self.0.get(at + 1).map_or(head, |&(_, start)| start);
+            let next = self.0.get(at + 1).filter(|_| !bug::is(Bug::EpochEndsAtHead));
+            let end = next.map_or(head, |&(_, start)| start);
             return if epoch == last && seq <= end { Resume::From(seq) } else { Resume::Fork(seq.min(end)) };
         }
         Resume::Fork(0)

@@ -5,6 +5,11 @@
 //! simulator, the model checker and the fuzzer.
 
 pub mod body;
+#[cfg(feature = "bugs")]
+pub mod bug;
+#[cfg(not(feature = "bugs"))]
+#[allow(unreachable_pub, reason = "public where the feature makes the module so")]
+mod bug;
 pub mod conflict;
 pub mod defaults;
 pub mod digest;

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use crate::{
     EntityId, EntityKey, HomeId, Space,
     body::{Body, Group},
+    bug::{self, Bug},
     defaults::{
         CHUNK, CONTEXT_KEPT, DELETIONS_KEPT_MS, MAX_BYTES_PER_PEER, MAX_ENTITIES_PER_PEER, MAX_SKEW_MS,
     },
@@ -110,7 +111,7 @@ impl Replica {
         Self {
             me: actor,
             table: Table::new(options.seed, head),
-            clock: Clock::after(clock),
+            clock: Clock::after(if bug::is(Bug::MarkForgotten) { Hlc::default() } else { clock }),
             stored: clock,
             options,
             grants: Grants::default(),
@@ -237,7 +238,7 @@ impl Replica {
             *place = seq.min(self.table.head()).max(*place);
         }
         if let Some(gone) = self.gone.get_mut(&peer) {
-            gone.retain(|_, at| *at > seq);
+            gone.retain(|_, at| *at > seq && !bug::is(Bug::GoneDropped));
         }
     }
 
@@ -309,7 +310,11 @@ impl Replica {
     pub fn digest_of(&self, space: Space) -> Digest {
         let held = self.table.in_space(space).map(|(_, entity)| entity);
         let held = held.filter(|entity| space == Space::Joint || !entity.is_deleted());
-        held.map(|entity| Digest::of(&entity.key.id, &entity.siblings)).sum()
+        let digest = |entity: &Entity| {
+            let terms = entity.right.map(|right| (right, entity.strategy));
+            Digest::of(&entity.key.id, terms, &entity.siblings)
+        };
+        held.map(digest).sum()
     }
 
     /// Writes the next version of an entity; without a body, its deletion.
@@ -322,6 +327,7 @@ impl Replica {
         now_ms: u64,
     ) -> Vec<Effect> {
         let timed = self.clock.trusts(now_ms);
+        let everywhere = bug::seen_anywhere(&self.table);
         let entity = self.table.get_mut(number).expect("the caller has found it");
         // while people decide, the house goes on reporting beside what others wrote
         let beside = cause == Cause::Device && entity.is_open();
@@ -329,6 +335,7 @@ impl Replica {
             true => entity.siblings.of(dot.actor.home).context_for(dot.actor),
             false => entity.siblings.context_for(dot.actor),
         };
+        context.join(&everywhere);
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
         context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
         if context.len() > CONTEXT_KEPT {
@@ -396,7 +403,11 @@ impl Replica {
             Space::Joint => !self.proven.is_empty(),
             Space::Home(home) => home == self.me.home || self.proven.contains_key(&home),
         };
-        if proven || self.stored == Hlc::default() { self.me } else { self.stranger() }
+        if proven || bug::is(Bug::WriterUnproven) || self.stored == Hlc::default() {
+            self.me
+        } else {
+            self.stranger()
+        }
     }
 
     /// Returns this home in an incarnation that nobody has met: random, as two clones must not take the same
@@ -439,6 +450,7 @@ fn said_anew<'a>(
 fn durability(class: Class) -> Durability {
     match class {
         Class::Device => Durability::Lazy,
+        Class::Document if bug::is(Bug::DocumentsLazy) => Durability::Lazy,
         Class::Document => Durability::Now,
     }
 }

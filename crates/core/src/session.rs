@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     HomeId, Space,
+    bug::{self, Bug},
     defaults::{MAX_ANSWERS, MAX_HELLO, WANTED_AT_ONCE},
     dot::Dot,
     effect::{Effect, Incident},
@@ -143,7 +144,9 @@ impl Session {
     pub fn offer_in(&mut self, round: &mut Round<'_>) -> Option<Vec<u8>> {
         let replica = round.replica;
         // rules first: no offer may pass the place of a withdrawal that was not said
-        self.regrant(replica);
+        if !bug::is(Bug::RulesWait) && !bug::is(Bug::FilterAtEnqueue) {
+            self.regrant(replica);
+        }
         self.say_policy(replica);
         if let Some(message) = self.outgoing.next_message(self.greeted.is_some()) {
             return Some(message.encode());
@@ -372,7 +375,8 @@ impl Session {
                 }
                 self.outgoing.say(Message::Pong(Pong { nonce: ping.nonce, clock: Hlc::at(now_ms) }));
                 if self.incoming.diverged(&ping, replica, peer, now_ms) {
-                    self.ask_for(incoming::held_after(replica, peer, 0), Some(0));
+                    let after = (!bug::is(Bug::JointUnasked)).then_some(0);
+                    self.ask_for(incoming::held_after(replica, peer, 0), after);
                     effects.push(Effect::Report { peer, incident: Incident::Diverged });
                 }
                 if let Some(early) = self.early.take() {
@@ -394,6 +398,7 @@ impl Session {
             Message::Outcome(outcome) => return Ok(vec![Effect::Settled { peer, outcome }]),
             Message::Rotation(statement) => return Ok(vec![Effect::Rotated { peer, statement }]),
             Message::Gone(gone) => return self.incoming.withdraw(replica, peer, &gone),
+            Message::Forked(_) if bug::is(Bug::ForkForgiven) => {}
             Message::Forked(fork) => {
                 self.ask_for(incoming::held_after(replica, peer, fork.seq), None);
                 // from the very beginning: a pairing that the peer had forgotten

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::{
     HomeId,
+    bug::{self, Bug},
     dot::{Actor, Dot, VersionVector},
     version::Version,
 };
@@ -31,10 +32,15 @@ impl Siblings {
 
     /// Takes a version in and tells whether anything changed.
     pub fn insert(&mut self, version: Version) -> bool {
-        if self.has_seen(version.dot) {
+        let returns = || bug::is(Bug::SeenReturns) && self.0.iter().all(|known| known.dot != version.dot);
+        if self.has_seen(version.dot) && !returns() {
             return false;
         }
-        self.0.retain(|known| !version.has_seen(known.dot));
+        if bug::is(Bug::DeletionUnmerged) && version.deleted && !self.0.is_empty() {
+            return false;
+        }
+        let later = |known: &Version| bug::is(Bug::ClockDecides) && known.dot.hlc < version.dot.hlc;
+        self.0.retain(|known| !version.has_seen(known.dot) && !later(known));
         let at = self.0.partition_point(|known| known.dot < version.dot);
         self.0.insert(at, version);
         true
@@ -48,7 +54,8 @@ impl Siblings {
     /// Returns all that these versions and their authors have seen.
     pub fn context(&self) -> VersionVector {
         let mut context = VersionVector::default();
-        for version in &self.0 {
+        let latest = self.latest().map(|version| version.dot).filter(|_| bug::is(Bug::ContextOfLatest));
+        for version in self.0.iter().filter(|version| latest.is_none_or(|latest| version.dot == latest)) {
             context.join(&version.context);
             context.insert(version.dot);
         }
@@ -75,7 +82,10 @@ impl Siblings {
 
     /// Returns the latest version, which `latest-wins` shows.
     pub fn latest(&self) -> Option<&Version> {
-        self.0.iter().max_by_key(|version| version.rank())
+        match bug::is(Bug::ViewByDot) {
+            true => self.0.last(),
+            false => self.0.iter().max_by_key(|version| version.rank()),
+        }
     }
 }
 

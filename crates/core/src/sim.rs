@@ -17,8 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     EntityKey, HomeId, Space,
     effect::{Durability, Effect, Incident},
+    grant::Right,
     replica::Replica,
     session::{Session, SessionError},
+    table::{Class, Entity},
     wire::{self, Reason},
 };
 
@@ -29,9 +31,12 @@ mod disk;
 mod faults;
 pub mod history;
 mod home;
+mod law;
 mod network;
 mod plan;
+mod reference;
 mod settling;
+mod trouble;
 
 use checks::{Checked, Ledger};
 pub use dice::Dice;
@@ -39,7 +44,7 @@ pub use disk::Disk;
 pub use faults::{ALL, Fault};
 use home::{Home, Running};
 use network::Link;
-pub use plan::{Failure, Plan, Report, shrink};
+pub use plan::{Failure, Plan, Report, run_all, shrink};
 
 /// Where every run begins, in milliseconds since 1970.
 const START: u64 = 1_800_000_000_000;
@@ -71,6 +76,7 @@ struct World {
     past: Vec<faults::Past>,
     /// Whether what is carried out comes of an offer: then entities disappear because they were deleted.
     offered: bool,
+    doubts: Vec<trouble::Doubt>,
     trace: Vec<String>,
     report: Report,
     commands: commands::Truths,
@@ -79,7 +85,8 @@ struct World {
 impl World {
     fn new(plan: &Plan) -> Self {
         let mut dice = Dice::new(plan.seed ^ 0x5eed);
-        let count = 2 + dice.below(4);
+        let drawn = 2 + dice.below(4);
+        let count = plan.homes.map_or(drawn, usize::from);
         let mut homes: Vec<_> = (0..count).map(|at| Home::new(HomeId([at as u8 + 1; 32]))).collect();
         let impatient = plan.faults.contains(&Fault::Impatience);
         homes.iter_mut().for_each(|home| home.impatient = impatient);
@@ -106,6 +113,7 @@ impl World {
             ledger: Ledger::new(count),
             past: Vec::new(),
             offered: false,
+            doubts: Vec::new(),
             trace: Vec::new(),
             report: Report::default(),
             commands: commands::Truths::new(),
@@ -128,6 +136,9 @@ impl World {
                 self.dice = Dice::new(self.plan.seed.rotate_left(50) ^ step as u64);
                 if self.plan.faults.contains(&Fault::Commands) && self.dice.chance(30) {
                     self.command_something()?;
+                }
+                if self.dice.chance(25) {
+                    self.trouble()?;
                 }
             }
             self.dice = Dice::new(self.plan.seed.rotate_left(40) ^ step as u64);
@@ -156,8 +167,7 @@ impl World {
     fn heal(&mut self) -> Checked {
         self.note(|_| "heal".into());
         self.end_faults()?;
-        let costs_beats = |fault: &Fault| matches!(fault, Fault::Backups | Fault::Skew | Fault::Impatience);
-        if !self.plan.faults.iter().any(costs_beats) {
+        if !self.plan.faults.iter().any(|fault| fault.needs_heartbeats()) {
             // I11: without heartbeats and in one exchange
             self.silence()?;
             self.settled().map_err(|what| format!("I11: {what}"))?;
@@ -252,24 +262,31 @@ impl World {
             if !link.up || link.wires[wire].frames.len() >= link.wires[wire].window {
                 return Ok(());
             }
+            // what the peer has shared counts too: it may all have been refused here
+            let shared =
+                self.homes[to].running.as_ref().map_or(0, |peer| peer.replica.table().iter().count());
             let home = &mut self.homes[from];
             let now = home.now(self.time);
             let Some(running) = &mut home.running else { return Ok(()) };
             let Some(session) = running.sessions.get_mut(&to) else { return Ok(()) };
-            home.disk.keep_clock(&running.replica, now);
+            if !home.full {
+                home.disk.keep_clock(&running.replica, now);
+            }
             let Some(frame) = session.offer(&running.replica) else { return Ok(()) };
             let (said, names) = link.wires[wire].read(&frame, sender, receiver);
             for (space, id) in names {
                 let key = EntityKey { space, id };
                 may_leave(&running.replica, receiver, joint, &key)?;
             }
-            let (weight, most) = (session.weight(), 16 + 4 * running.replica.table().iter().count());
+            let (weight, most) =
+                (session.weight(), 16 + 4 * (running.replica.table().iter().count() + shared));
             if weight > most {
                 return Err(format!("I12: the session of {from} with {to} remembers {weight} items"));
             }
             self.report.weight = self.report.weight.max(weight);
             self.report.frames += 1;
             self.report.bytes += frame.len();
+            let frame = if home.newer { trouble::as_newer(frame) } else { frame };
             link.wires[wire].put(frame, self.time);
             self.note(|_| format!("{from} to {to}: {said}"));
         }
@@ -304,8 +321,11 @@ impl World {
         let Some(running) = &mut home.running else { return Ok(()) };
         let Some(session) = running.sessions.get_mut(&from) else { return Ok(()) };
         self.offered = wire::open(frame).is_ok_and(|(kind, _)| kind == wire::OFFER);
-        let was_greeted = session.greeting().is_some();
+        let (was_greeted, trusted) = (session.greeting().is_some(), running.replica.clock().trusts(now));
         match session.receive(&mut running.replica, frame, now) {
+            Ok(_) if trusted && !running.replica.clock().trusts(now) => {
+                Err(format!("I5: {from} carried the clock of {at} into the future"))
+            }
             Ok(effects) => {
                 let met = !was_greeted && session.greeting().is_some();
                 self.carry_out(at, Some(from), &effects)?;
@@ -328,12 +348,16 @@ impl World {
         if commits > 1 || (commits == 1 && !first) {
             return Err(format!("effects are out of order: {effects:?}"));
         }
+        let fate = self.homes[at].fate.take();
+        if fate.is_some_and(|fate| self.die_at_commit(at, fate, effects)) {
+            return Ok(());
+        }
         let home = &mut self.homes[at];
         let now = home.now(self.time);
-        if effects.contains(&Effect::Restamped) {
+        if effects.contains(&Effect::Restamped) && !home.full {
             home.disk.forget_clock();
         }
-        home.running.iter().for_each(|running| home.disk.keep_clock(&running.replica, now));
+        home.keep_clock(now);
         let refused = effects.iter().any(|effect| {
             matches!(effect, Effect::Report { incident: Incident::Forbidden | Incident::Quota, .. })
         });
@@ -344,7 +368,9 @@ impl World {
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
                     self.ledger.said_again(at, running.replica.actor().home, entity);
-                    let may_lose = self.may_lose(from, &key, refused);
+                    let may_lose = self.may_lose(at, from, &key, refused);
+                    reference::check_view(entity)?;
+                    self.may_write(at, from, entity)?;
                     self.note(|_| {
                         format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())
                     });
@@ -358,7 +384,7 @@ impl World {
                         }
                         Effect::Forgotten(..) => self.ledger.heard_deletion(at, key, false)?,
                         _ if deleted => {
-                            let may_lose = self.may_lose(from, key, refused);
+                            let may_lose = self.may_lose(at, from, key, refused);
                             self.ledger.heard_deletion(at, key, may_lose)?;
                         }
                         _ => self.ledger.forgot(at, key),
@@ -371,18 +397,42 @@ impl World {
                 _ => {}
             }
         }
-        if effects.contains(&Effect::Commit(Durability::Now)) {
-            self.homes[at].flush();
+        match fate {
+            Some(_) if commits > 0 => {
+                self.homes[at].write_out();
+                self.note(|_| format!("{at} loses power after a commit"));
+                self.crash(at);
+                return Ok(());
+            }
+            _ if effects.contains(&Effect::Commit(Durability::Now)) => self.homes[at].flush(),
+            _ => self.homes[at].fate = fate,
         }
         effects.iter().try_for_each(|effect| self.command_effect(at, effect))
     }
 
     /// Tells whether an entity may lose versions here: the owner has lost them, or has refused them.
-    fn may_lose(&self, from: Option<usize>, key: &EntityKey, refused: bool) -> bool {
+    fn may_lose(&self, at: usize, from: Option<usize>, key: &EntityKey, refused: bool) -> bool {
         let Some(from) = from else { return false };
+        // what peers saw of a past that this home has lost may have gone on from what it has now
+        if key.space == Space::Home(self.homes[at].id) && self.homes[at].restores > 0 {
+            return true;
+        }
         let owner = &self.homes[from];
         let device = key.id.domain() != "input_text";
         key.space == Space::Home(owner.id) && (refused || owner.restores > 0 || (device && owner.crashes > 0))
+    }
+
+    /// I6: checks that what has just come from a peer is the peer's to write.
+    fn may_write(&self, at: usize, from: Option<usize>, entity: &Entity) -> Checked {
+        let (Some(from), Some(replica)) = (from, self.replica(at)) else { return Ok(()) };
+        let (own, peer) = (Space::Home(self.homes[at].id), self.homes[from].id);
+        let fresh = self.ledger.fresh(at, &entity.key, &entity.siblings);
+        let written = entity.key.space == own && fresh.iter().any(|dot| dot.actor.home == peer);
+        let right = law::right_of(&replica.grants, peer, &entity.key.id);
+        match written && (right < Some(Right::Edit) || entity.class == Class::Device) {
+            true => Err(format!("I6: home {from} with {right:?} has written {:?}", entity.key)),
+            false => Ok(()),
+        }
     }
 
     fn start(&mut self, at: usize, from_backup: bool) -> Checked {
@@ -390,6 +440,7 @@ impl World {
         self.commands_lost(at);
         self.homes[at].start(epoch, self.time);
         self.note(|_| format!("{at} starts"));
+        let from_backup = std::mem::take(&mut self.homes[at].lost) || from_backup;
         let Some(Running { replica, .. }) = &self.homes[at].running else { return Ok(()) };
         self.ledger.restarted(at, replica, from_backup)
     }
@@ -413,7 +464,7 @@ impl World {
     /// Lets a home forget another.
     fn forget(&mut self, at: usize, other: usize) -> Checked {
         let peer = self.homes[other].id;
-        self.homes[at].paired.remove(&other);
+        (_, self.homes[at].fate) = (self.homes[at].paired.remove(&other), None);
         self.forget_commands(at, peer)?;
         let Some(running) = &mut self.homes[at].running else { return Ok(()) };
         let effects = running.replica.forget(peer);
@@ -466,7 +517,7 @@ fn may_leave(replica: &Replica, peer: HomeId, joint: bool, key: &EntityKey) -> C
     let allowed = match key.space {
         Space::Joint => joint,
         Space::Home(home) if home == me => {
-            replica.find(key).is_some_and(|entity| replica.admits(peer, entity).is_some())
+            replica.find(key).is_some() && law::right_of(&replica.grants, peer, &key.id).is_some()
         }
         Space::Home(home) => home == peer,
     };

@@ -6,6 +6,7 @@
 
 use crate::{
     body::{Body, BodyBuilder, Group},
+    bug::{self, Bug},
     defaults::{MAX_ENTITY, MAX_FIELD_NAME, MAX_FIELDS},
     dot::Dot,
     groups::{STATE, group_of},
@@ -94,7 +95,7 @@ impl Update {
         if body.as_bytes().len() > MAX_ENTITY {
             return Err(UpdateError::TooLong(body.as_bytes().len()));
         }
-        Ok((!same).then_some(body))
+        Ok((!same || bug::is(Bug::GroupDotKept)).then_some(body))
     }
 
     /// Returns the fields of all groups that are to be made anew, sorted.

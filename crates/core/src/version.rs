@@ -2,6 +2,7 @@
 
 use crate::{
     body::{Body, Group},
+    bug::{self, Bug},
     dot::{Dot, VersionVector},
     hlc::Hlc,
 };
@@ -42,7 +43,12 @@ pub struct Version {
 impl Version {
     /// Tells whether the author had seen the change, or made it.
     pub fn has_seen(&self, dot: Dot) -> bool {
-        if dot.actor == self.dot.actor { dot.hlc <= self.dot.hlc } else { self.context.contains(dot) }
+        let same_home = bug::is(Bug::IncarnationIgnored) && dot.actor.home == self.dot.actor.home;
+        if same_home || dot.actor == self.dot.actor {
+            dot.hlc <= self.dot.hlc
+        } else {
+            self.context.contains(dot)
+        }
     }
 
     /// Returns the field groups, sorted by key.
@@ -62,7 +68,7 @@ impl Version {
 
     /// Returns what ranks this version among concurrent ones; the greatest is the latest.
     pub fn rank(&self) -> impl Ord + use<> {
-        (self.timed, self.dot.rank())
+        (self.timed || bug::is(Bug::UntimedWins), self.dot.rank())
     }
 
     /// Returns about how many bytes the store keeps of it.

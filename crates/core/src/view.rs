@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use crate::{
     body::{Body, Group},
+    bug::{self, Bug},
     dot::Dot,
     policy::Strategy,
     siblings::Siblings,
@@ -146,7 +147,8 @@ pub fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
         let live: Vec<_> =
             same_key.iter().map(|&(group, _)| group).filter(|group| !outdated(group, siblings)).collect();
         let Some(latest) = live.iter().max_by_key(|group| group.dot.rank()) else { continue };
-        if live.iter().any(|group| !group.same_values(latest)) {
+        let apart = |group: &Group<'_>| !group.same_values(latest) || bug::is(Bug::EqualContested);
+        if live.iter().any(apart) {
             contested.push(latest.key().into());
         }
         shown.push(*latest);
@@ -157,7 +159,11 @@ pub fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
 /// Tells whether some author had seen the group and left it changed or removed.
 pub fn outdated(group: &Group<'_>, siblings: &[Version]) -> bool {
     siblings.iter().any(|version| {
-        version.has_seen(group.dot) && version.group(group.key()).is_none_or(|kept| kept.dot != group.dot)
+        let left = match version.group(group.key()) {
+            Some(kept) => kept.dot != group.dot && !bug::is(Bug::OutdatedShown),
+            None => !bug::is(Bug::RemovedReturns),
+        };
+        version.has_seen(group.dot) && left
     })
 }
 

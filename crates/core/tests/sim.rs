@@ -1,13 +1,16 @@
 //! Many simulated runs, and every run that once failed.
 //!
-//! `CROSSHOME_SEEDS=N` plays N seeds, `CROSSHOME_SEED=S` plays one and tells what happens.
+//! `CROSSHOME_SEEDS=N` plays N seeds, `CROSSHOME_SEED=S` plays one and tells what happens. Larger runs: `cargo xtask sim`.
 
 use crosshome_core::sim::{self, Plan};
 
 const RUNS: u64 = 500;
 
-fn play(seeds: impl IntoIterator<Item = u64>) {
-    let failures: Vec<_> = seeds.into_iter().filter_map(|seed| sim::run(&Plan::of(seed)).err()).collect();
+/// Runs of five homes to which five hundred things happen; `cargo xtask test` plays more.
+const LARGE: u64 = 50;
+
+fn play(plans: impl Iterator<Item = Plan> + Send) {
+    let failures = sim::run_all(plans);
     let seeds: Vec<_> = failures.iter().map(|failure| failure.plan.seed).collect();
     if let Some(first) = failures.into_iter().min_by_key(|failure| failure.plan.steps) {
         panic!("{} seeds fail: {seeds:?}\n{}", seeds.len(), sim::shrink(first));
@@ -21,15 +24,24 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn homes_agree_after_whatever_happened() {
     match number("CROSSHOME_SEED") {
-        Some(seed) => play([seed]),
-        None => play(0..number("CROSSHOME_SEEDS").unwrap_or(RUNS)),
+        Some(seed) => play([seed].into_iter().map(Plan::of)),
+        None => play((0..number("CROSSHOME_SEEDS").unwrap_or(RUNS)).map(Plan::of)),
     }
 }
 
 #[test]
+fn five_homes_agree_after_much_has_happened() {
+    play((0..number("CROSSHOME_LARGE").unwrap_or(LARGE)).map(|seed| Plan::sized(seed, 5, 500)));
+}
+
+#[test]
 fn runs_that_once_failed_hold() {
-    let seeds = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
-    play(seeds.map(|line| line.split_whitespace().next().expect("a seed").parse().expect("a number")));
+    let lines = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    let seeds = lines.map(|line| line.split_whitespace().next().expect("a seed"));
+    play(seeds.map(|seed| match seed.strip_prefix('+') {
+        Some(seed) => Plan::of(seed.parse().expect("a number")),
+        None => Plan::as_recorded(seed.parse().expect("a number")),
+    }));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Replica;
 use crate::{
     EntityId, HomeId, Space,
+    bug::{self, Bug},
     effect::{Durability, Effect},
     grant::{Admission, Grants, Right, Selector, Traits},
     table::Number,
@@ -70,7 +71,7 @@ impl Replica {
             let fell_back = after.iter().filter(|&&(number, now)| {
                 now.seq <= older && find(&before, number).map(|then| then.right) != Some(now.right)
             });
-            moved.extend(fell_back.map(|&(number, _)| number));
+            moved.extend(fell_back.filter(|_| !bug::is(Bug::FallbackUntold)).map(|&(number, _)| number));
             let name = |number| self.table.get(number).map(|entity| entity.key.id.clone());
             let lost = before.iter().filter(|(number, _)| find(&after, *number).is_none());
             let lost: Vec<_> = lost.filter_map(|(number, _)| name(*number)).collect();
@@ -78,7 +79,7 @@ impl Replica {
             after.iter().filter_map(|(number, _)| name(*number)).for_each(|id| {
                 gone.remove(&id);
             });
-            gone.extend(lost.into_iter().map(|id| (id, self.ruled)));
+            gone.extend(lost.into_iter().filter(|_| !bug::is(Bug::GoneForgotten)).map(|id| (id, self.ruled)));
         }
         moved.into_iter().for_each(|number| self.table.touch(number));
         Effect::Commit(Durability::Now)

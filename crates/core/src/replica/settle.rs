@@ -9,6 +9,7 @@ use super::{Replica, WriteError, said_anew};
 use crate::{
     EntityKey, HomeId, Space,
     body::Body,
+    bug::{self, Bug},
     conflict::Token,
     dot::Dot,
     effect::{Durability, Effect},
@@ -79,7 +80,7 @@ impl Replica {
         if !view::differ(&entity.siblings) {
             return Err(ResolveError::Settled);
         }
-        if token != Token::of(&entity.siblings) {
+        if token != Token::of(&entity.siblings) && !bug::is(Bug::TokenIgnored) {
             return Err(ResolveError::Stale);
         }
         let body = match choice {
@@ -106,6 +107,7 @@ impl Replica {
     /// space the member with the lowest id among those that can reach each other.
     pub fn decides(&self, key: &EntityKey, mut reachable: impl Iterator<Item = HomeId>) -> bool {
         match key.space {
+            _ if bug::is(Bug::DecidedByAll) => true,
             Space::Home(home) => home == self.me.home,
             Space::Joint => reachable.all(|member| self.me.home < member),
         }
@@ -133,7 +135,11 @@ impl Replica {
     }
 
     fn take_joint_policy(&mut self, offered: JointPolicy) -> Vec<Effect> {
-        if self.joint_policy.as_ref().is_some_and(|present| present.rank() >= offered.rank()) {
+        let holds = |present: &JointPolicy| match bug::is(Bug::PolicyRankIgnored) {
+            true => *present == offered,
+            false => present.rank() >= offered.rank(),
+        };
+        if self.joint_policy.as_ref().is_some_and(holds) {
             return Vec::new();
         }
         self.joint_policy = Some(offered);
@@ -149,7 +155,7 @@ impl Replica {
         for number in numbers {
             let Some(entity) = self.table.get(number) else { continue };
             let strategy = self.strategy_for(&entity.key, entity.class);
-            if strategy == entity.strategy {
+            if strategy == entity.strategy || bug::is(Bug::StrategyKept) {
                 continue;
             }
             if let Some(entity) = self.table.get_mut(number) {

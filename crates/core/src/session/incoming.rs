@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     EntityId, EntityKey, HomeId, Space,
+    bug::{self, Bug},
     defaults::{MAX_JUMP, RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     effect::{Durability, Effect, Incident},
@@ -116,6 +117,7 @@ impl Incoming {
                 continue;
             }
             match complete(item.drafts, replica, &named.key) {
+                None if bug::is(Bug::IncompleteDropped) => {}
                 None => want.numbers.push(number),
                 Some(versions) => {
                     self.awaited.remove(&number);
@@ -204,7 +206,7 @@ impl Incoming {
         if again && rested {
             self.resynced_ms = Some(now_ms);
         }
-        again && rested
+        again && rested && !bug::is(Bug::DigestUnread)
     }
 
     /// Returns both digests of the peer's space if they differ.
@@ -278,7 +280,7 @@ impl Incoming {
             Refusal::Quota => (Why::Quota, Incident::Quota),
             Refusal::Skew(_) => (Why::Skew, Incident::ClockSkew),
         };
-        if why == Why::Skew {
+        if why == Why::Skew && !bug::is(Bug::SkewForgotten) {
             self.skewed.insert(number);
         }
         let clock = Hlc::at(now_ms);
@@ -295,7 +297,7 @@ impl Incoming {
     ) -> Result<(), SessionError> {
         let cursor = replica.cursors.entry(peer).or_default();
         cursor.latest = cursor.latest.max(self.latest);
-        let waits = self.waits();
+        let waits = self.waits() && !bug::is(Bug::CursorBeforeData);
         let Some((seq, end)) = self.reached.take_if(|_| !waits) else {
             return Ok(());
         };
@@ -332,7 +334,7 @@ pub(super) fn order(effects: &mut Vec<Effect>) {
         Effect::Commit(durability) => Some(*durability),
         _ => None,
     });
-    let Some(most) = commits.max() else { return };
+    let Some(most) = commits.max().filter(|_| !bug::is(Bug::CommitLast)) else { return };
     effects.retain(|effect| !matches!(effect, Effect::Commit(_)));
     effects.insert(0, Effect::Commit(most));
 }

@@ -1,10 +1,11 @@
 //! What goes to the peer: first messages, then what is new in the log, then what it still lacks.
 
-use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use super::{Round, made_by};
 use crate::{
-    HomeId, Space,
+    EntityKey, HomeId, Space,
+    bug::{self, Bug},
     defaults::{RESYNC_PAUSE_MS, WANTED_AT_ONCE},
     digest::Digest,
     dot::Actor,
@@ -29,8 +30,8 @@ pub(super) struct Outgoing {
     position: u64,
     /// What the peer lacks from before `position`, in the order of its rank.
     backlog: VecDeque<Due>,
-    /// What stands in the backlog to be sent in full.
-    full: BTreeSet<Number>,
+    /// What stands in the backlog to be sent in full, by its key: it may be gone before its turn comes.
+    full: BTreeMap<Number, EntityKey>,
     /// When everything was last sent in full because the peer asked.
     resent_ms: Option<u64>,
     /// What the peer has of each entity, as far as this session knows.
@@ -76,7 +77,7 @@ impl Default for Outgoing {
             closed: false,
             position: 0,
             backlog: VecDeque::new(),
-            full: BTreeSet::new(),
+            full: BTreeMap::new(),
             resent_ms: None,
             sent: HashMap::with_hasher(Seed::new([0; 16])),
             marked: None,
@@ -167,7 +168,7 @@ impl Outgoing {
         due.sort_by_key(|due| due.rank);
         self.backlog.extend(due);
         self.say_gone(replica, peer, self.granted);
-        self.granted = replica.ruled();
+        self.granted = if bug::is(Bug::RulesRequeued) { self.granted } else { replica.ruled() };
         self.ended = false;
     }
 
@@ -214,7 +215,8 @@ impl Outgoing {
             known.into_iter().filter_map(find).chain(want.numbers.iter().copied()).chain(after).collect();
         for number in wanted.into_iter().filter(shown) {
             self.sent.remove(&number);
-            if self.full.insert(number) {
+            let Some(entity) = table.get(number) else { continue };
+            if self.full.insert(number, entity.key.clone()).is_none() {
                 self.backlog.push_front(Due { rank: 0, number, full: true });
             }
         }
@@ -245,13 +247,10 @@ impl Outgoing {
         }
         while out.len() < chunk {
             let Some(due) = self.backlog.pop_front() else { break };
-            if due.full {
-                self.full.remove(&due.number);
-            }
-            let Some(entity) = table.get(due.number) else {
-                if due.full {
-                    self.say(Message::Gone(Gone { numbers: vec![due.number], ..Gone::default() }));
-                }
+            let wanted = if due.full { self.full.remove(&due.number) } else { None };
+            let still = |entity: &&Entity| wanted.as_ref().is_none_or(|key| *key == entity.key);
+            let Some(entity) = table.get(due.number).filter(still) else {
+                self.messages.extend(wanted.map(|key| gone(replica, due.number, &key)));
                 continue;
             };
             let fresh = !due.full
@@ -301,7 +300,10 @@ impl Outgoing {
         let Some(id) = theirs.map(|entity| entity.key.id.to_string()) else {
             return (vec![report], Vec::new());
         };
-        if refused.why == Why::Skew || !replica.take_back(refused.number, refused.up_to) {
+        if bug::is(Bug::RefusedStays)
+            || refused.why == Why::Skew
+            || !replica.take_back(refused.number, refused.up_to)
+        {
             return (vec![report], Vec::new());
         }
         // what is left may be the owner's deletion alone
@@ -339,10 +341,12 @@ impl Outgoing {
     fn sum(&self, replica: &Replica, peer: HomeId) -> Digest {
         let own = replica.table().in_space(Space::Home(replica.actor().home));
         let refused = |number| self.sent.get(&number).is_some_and(|sent| sent.refused);
-        let held = own.filter(|(number, entity)| {
-            !entity.is_deleted() && replica.admits(peer, entity).is_some() && !refused(*number)
-        });
-        held.map(|(_, entity)| Digest::of(&entity.key.id, &entity.siblings)).sum()
+        let held = own.filter(|(number, entity)| !entity.is_deleted() && !refused(*number));
+        let digest = |entity: &Entity| {
+            let terms = (replica.admits(peer, entity)?.right, entity.strategy);
+            Some(Digest::of(&entity.key.id, Some(terms), &entity.siblings))
+        };
+        held.filter_map(|(_, entity)| digest(entity)).sum()
     }
 
     /// Returns how many messages wait.
@@ -373,18 +377,25 @@ impl Outgoing {
         out: &mut OfferBuilder,
     ) {
         let replica = round.replica;
-        let Some(seen) = visible(replica, peer, joint, entity) else { return };
+        let before = self.sent.get(&number).filter(|_| bug::is(Bug::FilterAtEnqueue));
+        let before = before.map(|sent| Seen { right: sent.right, since: sent.seq });
+        let Some(seen) = visible(replica, peer, joint, entity).or(before) else { return };
         let place = self.sent.entry(number);
         let known = match &place {
-            Entry::Occupied(sent) => Some(*sent.get()).filter(|sent| sent.birth == entity.birth),
+            Entry::Occupied(sent) => {
+                Some(*sent.get()).filter(|sent| sent.birth == entity.birth || bug::is(Bug::BirthIgnored))
+            }
             Entry::Vacant(_) => None,
         };
         let before = if seen.since <= self.since && !full { self.mark } else { Hlc::default() };
         let mark = known.map_or(before, |sent| sent.mark.max(before));
         let has = Known { me: replica.actor(), mark: (!full).then_some(mark), peer };
-        let right = seen.right.filter(|_| known.is_none_or(|sent| sent.right != seen.right));
+        let right = seen
+            .right
+            .filter(|_| known.is_none_or(|sent| sent.right != seen.right && !bug::is(Bug::RightUntold)));
         let told = known.map_or(Strategy::default(), |sent| sent.strategy);
-        let strategy = (seen.right.is_some() && entity.strategy != told).then_some(entity.strategy);
+        let strategy = (seen.right.is_some() && entity.strategy != told && !bug::is(Bug::StrategyUntold))
+            .then_some(entity.strategy);
         let heading = Heading { name: known.is_none(), right, strategy, replace: full };
         out.push(number, entity, heading, &has, &mut round.bodies, &mut self.said.actors);
         let mark = replica.clock().last();
@@ -402,7 +413,7 @@ impl Outgoing {
 
     /// Returns the place that the peer has reached with what was offered so far.
     fn reached(&self) -> Option<u64> {
-        match self.backlog.front() {
+        match self.backlog.front().filter(|_| !bug::is(Bug::PlacePastBacklog)) {
             Some(due) if due.full => None,
             Some(due) => Some(due.rank.saturating_sub(1).min(self.position)),
             None => Some(self.position),
@@ -434,9 +445,17 @@ fn visible(replica: &Replica, peer: HomeId, joint: bool, entity: &Entity) -> Opt
                 && entity.siblings.iter().any(|version| made_by(version.dot, me));
             edited.then_some(Seen { right: None, since: 0 })
         }
-        Space::Home(_) => None,
+        Space::Home(_) => bug::is(Bug::MirrorExported).then_some(Seen { right: None, since: 0 }),
         Space::Joint => joint.then_some(Seen { right: None, since: 0 }),
     }
+}
+
+/// Returns what a peer is told that asked for something which is there no more: it may not know the number.
+fn gone(replica: &Replica, number: Number, key: &EntityKey) -> Message {
+    Message::Gone(match key.space == Space::Home(replica.actor().home) {
+        true => Gone { ids: vec![key.id.to_string()], ..Gone::default() },
+        false => Gone { numbers: vec![number], ..Gone::default() },
+    })
 }
 
 /// Returns this home's entities that a rule made after a place has admitted.

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use super::World;
+use super::{World, law};
 use crate::{
     EntityKey, HomeId, Space,
     dot::Dot,
@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     /// Takes note of a write that this entity shows now: alone, or beside what others wrote while people choose.
-    pub(super) fn wrote(&mut self, home: usize, entity: &Entity) -> Checked {
+    pub(super) fn wrote(&mut self, home: usize, entity: &Entity) -> Result<Dot, String> {
         let fresh = entity.siblings.iter().find(|version| !self.seen.contains_key(&version.dot));
         let Some(version) = fresh else {
             return Err(format!("I4, I5: own write of {:?} is not there, or was given twice", entity.key));
@@ -76,7 +76,23 @@ impl Ledger {
             self.deletions.entry(key.clone()).or_default().push(dot);
         }
         self.writes.push(Written { home, key, dot, class, excused: false, taken_back: false });
-        self.holds(home, &entity.key, &entity.siblings, false)
+        self.holds(home, &entity.key, &entity.siblings, false)?;
+        Ok(dot)
+    }
+
+    /// Takes note that a home lost power before it could tell anybody of its latest change of an entity.
+    pub(super) fn unsaid(&mut self, home: usize, entity: &Entity, me: HomeId) {
+        let own = entity.siblings.iter().map(|version| version.dot).filter(|dot| dot.actor.home == me);
+        let latest = own.max_by_key(|dot| dot.hlc);
+        self.excuse(|write| write.home == home && write.key == entity.key && Some(write.dot) == latest);
+        self.held[home].remove(&entity.key);
+    }
+
+    /// Returns the versions of an entity that a home did not hold before.
+    pub(super) fn fresh(&self, home: usize, key: &EntityKey, now: &Siblings) -> Vec<Dot> {
+        let before = self.held[home].get(key);
+        let known = |dot: &Dot| before.is_some_and(|before| before.contains(dot));
+        now.iter().map(|version| version.dot).filter(|dot| !known(dot)).collect()
     }
 
     /// Takes note of versions that a home has given new dots of its own in the place of those that could not stay.
@@ -123,7 +139,12 @@ impl Ledger {
     /// Takes note that a home has forgotten an entity.
     pub(super) fn forgot(&mut self, home: usize, key: &EntityKey) {
         self.held[home].remove(key);
-        self.excuse(|write| write.home == home && write.key == *key);
+        // people there were told that it is gone, and what they had made of it with it
+        let gone = |write: &&mut Written| write.home == home && write.key == *key;
+        self.writes
+            .iter_mut()
+            .filter(gone)
+            .for_each(|write| (write.excused, write.taken_back) = (true, true));
     }
 
     /// Takes note that a home has heard from the owner that an entity is deleted, and holds nothing of it any more.
@@ -314,6 +335,10 @@ impl World {
         for (_, entity) in here.table().in_space(own) {
             let mirrored = there.find(&entity.key);
             // what is deleted is there no more, even if its owner still waits for others
+            let right = law::right_of(&here.grants, peer, &entity.key.id);
+            if here.admits(peer, entity).map(|admission| admission.right) != right {
+                return Err(format!("I8: the rules of {x} give {y} {right:?} on {:?}", entity.key));
+            }
             match (here.admits(peer, entity).filter(|_| !entity.is_deleted()), mirrored) {
                 (None, None) => {}
                 (None, Some(_)) => return Err(format!("I8: home {y} holds {:?} ungranted", entity.key)),

@@ -30,6 +30,8 @@ pub(super) struct Commands {
     busy: Vec<(u64, Intent)>,
     /// What has to be durable: the intents that were taken.
     pub(super) taken: Vec<Dot>,
+    /// What was taken and waits until that is durable, with whoever asked for it.
+    unkept: Vec<(HomeId, Intent)>,
 }
 
 /// The truth about one command.
@@ -39,6 +41,8 @@ pub(super) struct Truth {
     /// The moment after which nobody may carry it out.
     due: u64,
     given: usize,
+    /// Whether it was held up by a full disk, so that the device may have come to show what is wanted before.
+    held_up: bool,
     ended: Option<Status>,
 }
 
@@ -48,7 +52,7 @@ impl Commands {
         let mut owner = Owner::default();
         taken.iter().for_each(|id| owner.recall(*id, id.actor.home));
         let (sender, watch) = (Sender::default(), Stopwatch::start(time, wall));
-        Self { sender, owner, watch, busy: Vec::new(), taken: taken.to_vec() }
+        Self { sender, owner, watch, busy: Vec::new(), taken: taken.to_vec(), unkept: Vec::new() }
     }
 
     /// Takes note of a new link, which says hello.
@@ -96,6 +100,7 @@ impl World {
         for at in 0..self.homes.len() {
             self.house_works(at)?;
             let Some(now) = self.elapsed(at) else { continue };
+            self.give_kept(at, now)?;
             let Some(Running { commands, .. }) = &mut self.homes[at].running else { continue };
             let (answers, steps) = (commands.owner.expire(now), commands.sender.expire(now));
             let forgotten = commands.owner.tidy(now);
@@ -161,7 +166,7 @@ impl World {
         for (id, truth) in &self.commands {
             match truth.ended {
                 None => return Err(format!("I9: nobody tells how {id:?} ended")),
-                Some(Status::Settled) if truth.given == 0 => {
+                Some(Status::Settled) if truth.given == 0 && !truth.held_up => {
                     return Err(format!("I9: {id:?} was told to be settled and was never carried out"));
                 }
                 Some(Status::Stale) if truth.given > 0 => {
@@ -194,7 +199,7 @@ impl World {
         let seen = replica.find(key).map(Entity::context).unwrap_or_default();
         let (kind, ttl_ms) = (wish.kind(&key.id), ttl_ms(&key.id));
         let intent = Intent { id, entity: key.id.clone(), wish, kind, seen, ttl_ms };
-        let truth = Truth { sender: at, due: time + ttl_ms, given: 0, ended: None };
+        let truth = Truth { sender: at, due: time + ttl_ms, given: 0, held_up: false, ended: None };
         if self.commands.insert(id, truth).is_some() {
             return Err(format!("I5: {id:?} names two commands"));
         }
@@ -244,11 +249,27 @@ impl World {
             Judged::Answered(answer) | Judged::Forbidden(answer) => self.answer_all(at, vec![answer]),
             Judged::Taken(ended) => {
                 commands.taken.push(intent.id);
+                commands.unkept.push((peer, intent.clone()));
+                let full = self.homes[at].full;
+                self.commands.entry(intent.id).and_modify(|truth| truth.held_up |= full);
                 self.answer_all(at, ended)?;
-                self.homes[at].flush();
-                self.give(at, peer, intent, now)
+                self.give_kept(at, now)
             }
         }
+    }
+
+    /// Gives the house what is durably taken: nothing while the disk is full.
+    fn give_kept(&mut self, at: usize, now: Elapsed) -> Checked {
+        let home = &mut self.homes[at];
+        let Some(Running { commands, .. }) = home.running.as_mut().filter(|_| !home.full) else {
+            return Ok(());
+        };
+        if commands.unkept.is_empty() {
+            return Ok(());
+        }
+        let kept = std::mem::take(&mut commands.unkept);
+        home.flush();
+        kept.iter().try_for_each(|(peer, intent)| self.give(at, *peer, intent, now))
     }
 
     /// Gives an intent to the house, which obeys, refuses, or says nothing.

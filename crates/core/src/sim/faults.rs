@@ -1,6 +1,6 @@
 //! What happens in a run: people and devices write, rules change, and things go wrong.
 
-use super::{World, checks::Checked, home::Running};
+use super::{World, checks::Checked, disk::Disk, home::Running, reference};
 use crate::{
     EntityId, EntityKey, Space,
     grant::{Right, Selector},
@@ -42,10 +42,22 @@ pub enum Fault {
     Impatience,
     /// People ask for things that other homes have.
     Commands,
+    /// Homes lose power just before or just after a commit.
+    Commits,
+    /// Disks are full for a while, and nothing is durable until they are not.
+    FullDisks,
+    /// Wall clocks are off by a day, or stand in 1970.
+    Days,
+    /// Any earlier disk comes back, any number of times, and disks take turns as clones do.
+    Archives,
+    /// People choose from what they were shown some time ago.
+    Doubts,
+    /// Some homes speak the next version of the protocol.
+    Versions,
 }
 
 /// Everything that may go wrong.
-pub const ALL: [Fault; 12] = [
+pub const ALL: [Fault; 18] = [
     Fault::Joint,
     Fault::Cuts,
     Fault::Stalls,
@@ -58,7 +70,26 @@ pub const ALL: [Fault; 12] = [
     Fault::Settling,
     Fault::Impatience,
     Fault::Commands,
+    Fault::Commits,
+    Fault::FullDisks,
+    Fault::Days,
+    Fault::Archives,
+    Fault::Doubts,
+    Fault::Versions,
 ];
+
+/// Those that came later, with dice of their own.
+pub(super) const FURTHER: [Fault; 6] =
+    [Fault::Commits, Fault::FullDisks, Fault::Days, Fault::Archives, Fault::Doubts, Fault::Versions];
+
+impl Fault {
+    /// Tells whether a home may find that it has lost a part of its past, or that its clock was wrong: then
+    /// heartbeats mend what one exchange cannot.
+    pub(super) fn needs_heartbeats(self) -> bool {
+        use Fault::{Archives, Backups, Days, FullDisks, Impatience, Skew};
+        matches!(self, Backups | Skew | FullDisks | Days | Archives | Impatience)
+    }
+}
 
 /// What a home once knew, to be offered again.
 #[derive(Clone, Debug)]
@@ -66,6 +97,12 @@ pub(super) struct Past {
     from: usize,
     key: EntityKey,
     offered: Offered,
+}
+
+impl Past {
+    pub(super) fn is_of(&self, home: usize, key: &EntityKey) -> bool {
+        self.from == home && self.key == *key
+    }
 }
 
 impl World {
@@ -103,13 +140,16 @@ impl World {
             Fault::Tampering => return self.tamper(),
             Fault::Unpairing => return self.unpair_or_pair(at),
             Fault::Backups => return self.backup(at),
+            _ => {} // these have dice of their own
         }
         Ok(())
     }
 
     /// Ends everything that is wrong; what wrong clocks have left behind stays for the homes to mend.
     pub(super) fn end_faults(&mut self) -> Checked {
-        self.homes.iter_mut().for_each(|home| (home.offset_ms, home.start_at) = (0, 0));
+        self.homes.iter_mut().for_each(|home| {
+            (home.offset_ms, home.start_at, home.full, home.fate) = (0, 0, false, None);
+        });
         self.time += 1_000;
         for link in self.links.values_mut() {
             link.retry_at = 0;
@@ -165,6 +205,7 @@ impl World {
         let home = &mut self.homes[at];
         let now = home.now(self.time);
         let Some(Running { replica, .. }) = &mut home.running else { return Ok(()) };
+        let before = replica.find(key).cloned();
         let written = match deletes {
             true => replica.delete(key, cause, now),
             false => replica.update(key, class, &update, cause, now),
@@ -175,7 +216,9 @@ impl World {
         }
         let entity = replica.find(key).ok_or("an entity that was written is not there")?.clone();
         self.report.writes += 1;
-        self.ledger.wrote(at, &entity)?;
+        let dot = self.ledger.wrote(at, &entity)?;
+        let version = entity.siblings.iter().find(|version| version.dot == dot);
+        version.map_or(Ok(()), |version| reference::check_write(before.as_ref(), version))?;
         self.remember(at, key);
         self.note(|_| format!("{at} writes {key:?}"));
         self.carry_out(at, None, &effects)
@@ -235,7 +278,7 @@ impl World {
         }
     }
 
-    fn crash(&mut self, at: usize) {
+    pub(super) fn crash(&mut self, at: usize) {
         let start_at = self.time + self.dice.below(3_000) as u64;
         self.note(|_| format!("{at} crashes"));
         self.homes[at].crash(start_at);
@@ -359,7 +402,13 @@ impl World {
             home.backup = Some(home.disk.clone());
             return Ok(());
         };
-        home.disk = backup;
+        self.comes_back_from(at, backup)
+    }
+
+    /// Lets a home go on from another disk.
+    pub(super) fn comes_back_from(&mut self, at: usize, disk: Disk) -> Checked {
+        let home = &mut self.homes[at];
+        home.disk = disk;
         home.crash(0);
         home.restores += 1;
         self.note(|_| format!("{at} comes back from a backup"));

@@ -15,6 +15,8 @@ pub(super) struct Home {
     pub(super) id: HomeId,
     pub(super) disk: Disk,
     pub(super) backup: Option<Disk>,
+    /// Earlier disks that may come back.
+    pub(super) archive: Vec<Disk>,
     pub(super) running: Option<Running>,
     pub(super) start_at: u64,
     /// How far the wall clock is off.
@@ -26,6 +28,25 @@ pub(super) struct Home {
     pub(super) restores: usize,
     /// Whether it forgets deletions after seconds, whoever has not heard of them.
     pub(super) impatient: bool,
+    /// How the next commit ends.
+    pub(super) fate: Option<Fate>,
+    /// Whether the disk is full: nothing is durable, and nothing acknowledged.
+    pub(super) full: bool,
+    /// Whether something is still to be written since the disk was full.
+    pub(super) owing: bool,
+    /// Whether the home stopped while that was so.
+    pub(super) lost: bool,
+    /// Whether the home speaks the next version of the protocol.
+    pub(super) newer: bool,
+}
+
+/// How a commit ends for a home that loses power at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing of it is there; what was written of it does not count.
+    Before,
+    /// It is durable, and nobody has heard of it.
+    After,
 }
 
 /// A home that is up.
@@ -43,6 +64,7 @@ impl Home {
             id,
             disk: Disk::new(id),
             backup: None,
+            archive: Vec::new(),
             running: None,
             start_at: 0,
             offset_ms: 0,
@@ -50,6 +72,11 @@ impl Home {
             crashes: 0,
             restores: 0,
             impatient: false,
+            fate: None,
+            full: false,
+            owing: false,
+            lost: false,
+            newer: false,
         }
     }
 
@@ -73,15 +100,33 @@ impl Home {
     /// Stops between two steps, as by a power cut.
     pub(super) fn crash(&mut self, start_at: u64) {
         (self.running, self.start_at) = (None, start_at);
+        self.lost |= std::mem::take(&mut self.owing);
+        self.full = false;
+        self.restores += usize::from(self.lost);
+        self.fate = None;
         self.crashes += 1;
     }
 
     /// Makes everything so far durable and acknowledges it.
     pub(super) fn flush(&mut self) {
-        let Some(running) = &mut self.running else { return };
+        self.write_out();
+        let Some(running) = self.running.as_mut().filter(|_| !self.full) else { return };
+        running.sessions.values_mut().for_each(|session| session.committed(&running.replica));
+    }
+
+    /// Makes everything so far durable, and tells nobody.
+    pub(super) fn write_out(&mut self) {
+        let Some(running) = self.running.as_mut().filter(|_| !self.full) else { return };
         self.disk.flush(&running.replica, &mut running.removed);
         self.disk.taken.clone_from(&running.commands.taken);
-        running.sessions.values_mut().for_each(|session| session.committed(&running.replica));
+        self.owing = false;
+    }
+
+    /// Stores the clock's mark, where there is room.
+    pub(super) fn keep_clock(&mut self, now_ms: u64) {
+        if let Some(running) = self.running.as_ref().filter(|_| !self.full) {
+            self.disk.keep_clock(&running.replica, now_ms);
+        }
     }
 
     pub(super) fn now(&self, time: u64) -> u64 {

@@ -1,14 +1,21 @@
 //! What a run does, what it cost, and how a failed one is told with as little as can be.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
-use super::{ALL, Dice, Fault, run};
+use super::{ALL, Dice, Fault, faults::FURTHER, run};
 
 /// What a run does.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The seed of everything that is left to chance.
     pub seed: u64,
+    /// How many homes there are, if the seed does not say so.
+    pub homes: Option<u8>,
     /// How many things happen before all is healed.
     pub steps: usize,
     /// What may go wrong.
@@ -25,7 +32,19 @@ impl Plan {
         let mut dice = Dice::new(seed);
         let steps = 20 + dice.below(180);
         let faults = ALL.iter().copied().filter(|_| dice.chance(60)).collect();
-        Self { seed, steps, faults, skipped: BTreeSet::new(), traced: false }
+        Self { seed, homes: None, steps, faults, skipped: BTreeSet::new(), traced: false }
+    }
+
+    /// Returns the plan of a seed for so many homes, to which so many things happen.
+    pub fn sized(seed: u64, homes: u8, steps: usize) -> Self {
+        Self { homes: Some(homes), steps, ..Self::of(seed) }
+    }
+
+    /// Returns the plan without what a run did not know before its seed went on record.
+    pub fn as_recorded(seed: u64) -> Self {
+        let mut plan = Self::of(seed);
+        plan.faults.retain(|fault| !FURTHER.contains(fault));
+        plan
     }
 }
 
@@ -64,6 +83,27 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Plays many plans on all cores, and returns those that failed, by their seeds.
+pub fn run_all(plans: impl Iterator<Item = Plan> + Send) -> Vec<Failure> {
+    let (plans, failures) = (Mutex::new(plans), Mutex::new(Vec::new()));
+    let next = || plans.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(plan) = next() {
+                    if let Err(failure) = run(&plan) {
+                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failures.sort_by_key(|failure| failure.plan.seed);
+    failures
+}
 
 /// Returns a plan that fails too with as little happening as can be, and its trace.
 pub fn shrink(failure: Failure) -> Failure {

@@ -9,6 +9,7 @@ use crate::{
     json::Json,
     policy::{Policy, Rule, Strategy},
     replica::Choice,
+    siblings::Siblings,
     table::{Class, Entity},
     update::{Attributes, Update},
     version::{Cause, Version},
@@ -92,7 +93,7 @@ impl World {
             1 => Choice::Merge,
             _ => Choice::Value(Update::state("chosen")),
         };
-        self.resolve(at, &key, Token::of(&shown), &choice, Cause::Person)
+        self.resolve(at, &key, &shown, &choice, Cause::Person)
     }
 
     fn house_reports(&mut self, at: usize) -> Checked {
@@ -124,22 +125,39 @@ impl World {
         let Some(entity) = self.replica(at).and_then(|replica| replica.find(key)) else { return Ok(()) };
         let greatest = entity.siblings.iter().filter_map(state).max().map(str::parse::<Json>);
         let state = greatest.and_then(Result::ok);
-        let token = Token::of(&entity.siblings);
+        let shown = entity.siblings.clone();
+        if !self.is_authority(at, key.space) {
+            return Err(format!("I10: home {at} decides {key:?} by its function"));
+        }
         let choice = Choice::Value(Update { state, attributes: Attributes::Keep });
-        self.resolve(at, key, token, &choice, Cause::Strategy)
+        self.resolve(at, key, &shown, &choice, Cause::Strategy)
     }
 
-    fn resolve(
+    /// Tells whether a home decides over a space: the owner, or the lowest member of those that can reach each other.
+    fn is_authority(&self, at: usize, space: Space) -> bool {
+        match space {
+            Space::Home(home) => self.homes[at].id == home,
+            Space::Joint => {
+                self.reachable(at).into_iter().min().is_none_or(|least| self.homes[at].id < least)
+            }
+        }
+    }
+
+    pub(super) fn resolve(
         &mut self,
         at: usize,
         key: &EntityKey,
-        token: Token,
+        shown: &Siblings,
         choice: &Choice,
         cause: Cause,
     ) -> Checked {
         let now = self.homes[at].now(self.time);
         let Some(Running { replica, .. }) = &mut self.homes[at].running else { return Ok(()) };
-        let Ok(effects) = replica.resolve(key, token, choice, cause, now) else { return Ok(()) };
+        let before = replica.find(key).map(|entity| entity.siblings.clone()).unwrap_or_default();
+        let Ok(effects) = replica.resolve(key, Token::of(shown), choice, cause, now) else { return Ok(()) };
+        if before != *shown {
+            return Err(format!("I10: a choice between {shown:?} covers {before:?}"));
+        }
         let entity = replica.find(key).ok_or("an entity that was settled is not there")?.clone();
         if effects.iter().any(|effect| matches!(effect, Effect::Conflict(_))) {
             return Err(format!("I10: settling {key:?} made a conflict"));
@@ -150,7 +168,7 @@ impl World {
         self.carry_out(at, None, &effects)
     }
 
-    fn keys(&self, at: usize, wanted: impl Fn(&Entity) -> bool) -> Vec<EntityKey> {
+    pub(super) fn keys(&self, at: usize, wanted: impl Fn(&Entity) -> bool) -> Vec<EntityKey> {
         let all = self.replica(at).into_iter().flat_map(|replica| replica.table().iter());
         all.filter(|(_, entity)| wanted(entity)).map(|(_, entity)| entity.key.clone()).collect()
     }

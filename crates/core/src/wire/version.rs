@@ -12,6 +12,7 @@ use siphasher::sip::SipHasher13;
 use super::Actors;
 use crate::{
     body::{Body, BodyBuilder, Group, certain},
+    bug::{self, Bug},
     defaults::{MAX_ACTORS, MAX_ENTITY},
     dot::{Dot, VersionVector},
     hlc::Hlc,
@@ -96,7 +97,7 @@ impl Draft {
             }
         }
         came.for_each(|group| out.push(group));
-        (rest.check() == Some(check)).then(|| out.finish())
+        (rest.check() == Some(check) || bug::is(Bug::RestUnchecked)).then(|| out.finish())
     }
 }
 
@@ -272,7 +273,9 @@ fn flags(version: &Version) -> u8 {
         Cause::Automation => 2,
         Cause::Strategy => 3,
     };
-    cause | if version.deleted { DELETED } else { 0 } | if version.timed { 0 } else { UNTIMED }
+    cause
+        | if version.deleted && !bug::is(Bug::DeletionUnmarked) { DELETED } else { 0 }
+        | if version.timed { 0 } else { UNTIMED }
 }
 
 fn cause(flags: u8) -> Cause {

@@ -64,7 +64,8 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     certain(out.u8(3).and_then(|out| out.u64(entity.sent_at)));
     let right = entity.right.map_or(0, |right| right as u8 + 1);
     certain(out.u8(4).and_then(|out| out.u8(right)).and_then(|out| out.u8(5)));
-    certain(out.u8(entity.strategy as u8).and_then(|out| out.u8(6)).and_then(|out| out.u64(entity.born.0)));
+    certain(out.u8(entity.strategy as u8).and_then(|out| out.u8(6)).and_then(|out| out.array(2)));
+    certain(out.u32(entity.born.0).and_then(|out| out.u64(entity.born.1.0)));
     let mut record = out.into_writer();
     let checksum = checksum(&entity.key, entity.birth, entity.seq, &record[CHECKSUM..]);
     record[..CHECKSUM].copy_from_slice(&checksum);
@@ -104,7 +105,10 @@ pub fn decode(place: Place, record: &[u8]) -> Result<Entity, Error> {
                     .flatten()
             }
             5 => entity.strategy = Strategy::from_code(decoder.u8()?),
-            6 => entity.born = Hlc(decoder.u64()?),
+            6 => {
+                decoder.array()?;
+                entity.born = (decoder.u32()?, Hlc(decoder.u64()?));
+            }
             _ => decoder.skip()?,
         }
     }
@@ -132,7 +136,7 @@ mod tests {
     #[test]
     fn record_of_another_place_and_with_any_wrong_bit_is_refused() {
         let key = EntityKey { space: Space::Joint, id: "light.hall".parse().expect("it is an id") };
-        let entity = Entity { birth: 7, seq: 9, born: Hlc::at(5), ..Entity::new(key, Class::Document) };
+        let entity = Entity { birth: 7, seq: 9, born: (3, Hlc::at(5)), ..Entity::new(key, Class::Document) };
         let (place, record) = (Place::of(&entity), encode(&entity));
         assert_eq!(decode(place.clone(), &record).expect("it is sound"), entity);
         let other = EntityKey { id: "light.h".parse().expect("it is an id"), ..place.key.clone() };

@@ -382,7 +382,7 @@ impl Replica {
         let own = key.space == Space::Home(self.me.home);
         let number = self.insert(key, class);
         if let Some(entity) = self.table.get_mut(number).filter(|_| own) {
-            entity.born = first.hlc;
+            entity.born = (first.actor.incarnation, first.hlc);
         }
         number
     }

@@ -369,15 +369,15 @@ impl Session {
             Message::Ping(ping) => {
                 self.skew_ms = Some(ping.clock.ms() as i64 - now_ms as i64);
                 let mut effects = replica.compare_clocks(ping.clock, now_ms);
-                if ping.digest.is_some() && !self.incoming.waits() {
-                    // it has offered all, so what it wrote before it had our changes is here
-                    replica.settle(peer, self.outgoing.durable());
-                }
                 self.outgoing.say(Message::Pong(Pong { nonce: ping.nonce, clock: Hlc::at(now_ms) }));
                 if self.incoming.diverged(&ping, replica, peer, now_ms) {
                     let after = (!bug::is(Bug::JointUnasked)).then_some(0);
                     self.ask_for(incoming::held_after(replica, peer, 0), after);
                     effects.push(Effect::Report { peer, incident: Incident::Diverged });
+                }
+                if ping.digest.is_some() && self.incoming.agrees() {
+                    // it has offered all, so what it wrote before it had our changes is here, and took what we wrote
+                    replica.settle(peer, self.outgoing.durable());
                 }
                 if let Some(early) = self.early.take() {
                     effects.extend(self.take_policy(replica, early, now_ms));

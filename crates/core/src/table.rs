@@ -48,9 +48,9 @@ pub struct Entity {
     pub seq: u64,
     /// The how-manieth entity of this home it is; no other ever has the same one.
     pub birth: u64,
-    /// For an entity of this home: the stamp with which its life began, under an id that may have had an earlier
-    /// one; zero where it is not known.
-    pub born: Hlc,
+    /// For an entity of this home: the change with which its life began, under an id that may have had an earlier
+    /// one, by the home's incarnation and stamp; zero where it is not known.
+    pub born: (u32, Hlc),
     /// For an entity of another home: that home's place in its own log when it sent this.
     pub sent_at: u64,
     /// For an entity of another home: what it lets this home do.
@@ -68,7 +68,7 @@ impl Entity {
             siblings: Siblings::default(),
             seq: 0,
             birth: 0,
-            born: Hlc::default(),
+            born: Default::default(),
             sent_at: 0,
             right: None,
             strategy: Strategy::default(),

@@ -213,7 +213,7 @@ impl Replica {
                 || entity.siblings.has_seen(dot)
                 || (dot.actor.home == self.me.home && dot.hlc <= self.clock.last())
         };
-        let theirs = |version: &Version| version.dot.actor.home == peer && is_of_life(version, entity.born);
+        let theirs = |version: &Version| version.dot.actor.home == peer && is_of_life(version, entity);
         if !fresh.iter().all(theirs) || !named_by(&fresh).all(honest) || misquotes(&fresh, &entity.siblings) {
             return Err(Refusal::Forbidden);
         }

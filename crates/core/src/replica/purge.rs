@@ -20,6 +20,7 @@
 use super::Replica;
 use crate::{
     HomeId, Space,
+    dot::{Actor, Dot},
     effect::{Durability, Effect},
     hlc::Hlc,
     siblings::Siblings,
@@ -93,9 +94,17 @@ impl Replica {
     }
 }
 
-/// Tells whether an edit was made on the life of an entity that began at a stamp, and on no earlier one: its author
-/// has seen a change of somebody else in it.
-pub(super) fn is_of_life(version: &Version, born: Hlc) -> bool {
-    let others = version.context.dots().filter(|seen| seen.actor.home != version.dot.actor.home);
-    born == Hlc::default() || others.map(|seen| seen.hlc).max() >= Some(born)
+/// Tells whether an edit was made on the present life of an entity, and on no earlier one under its id: its author has
+/// seen a change of somebody else in it.
+pub(super) fn is_of_life(version: &Version, entity: &Entity) -> bool {
+    let (Space::Home(home), (incarnation, hlc)) = (entity.key.space, entity.born) else { return true };
+    let born = Dot { actor: Actor { home, incarnation }, hlc };
+    let mut others = version.context.dots().filter(|seen| seen.actor.home != version.dot.actor.home);
+    match incarnation {
+        // all of an earlier life is earlier
+        0 => hlc == Hlc::default() || others.any(|seen| seen.hlc >= hlc),
+        // stamps may have fallen since an earlier life, so that only what has seen the beginning is sure; in a
+        // context that began anew nobody can tell any more
+        _ => version.context.contains(born) || !entity.siblings.has_seen(born),
+    }
 }

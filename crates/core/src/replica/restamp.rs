@@ -127,8 +127,8 @@ impl Replica {
             if let Some(entity) = self.table.get_mut(number) {
                 entity.siblings.retain(|known| known.dot != version.dot);
                 entity.siblings.insert(again);
-                if entity.born.ms() > now_ms.saturating_add(MAX_SKEW_MS) {
-                    entity.born = dot.hlc; // edits of the present have seen nothing so late, and all of this life this
+                if entity.born.1.ms() > now_ms.saturating_add(MAX_SKEW_MS) {
+                    entity.born = (dot.actor.incarnation, dot.hlc); // edits of the present name nothing so late
                 }
             }
         }

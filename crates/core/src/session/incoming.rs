@@ -233,6 +233,11 @@ impl Incoming {
         self.ended && !self.waits()
     }
 
+    /// Tells whether all has come that was offered, and the peer's latest digests were those of what is held of it.
+    pub(super) fn agrees(&self) -> bool {
+        self.mismatch.is_none() && !self.waits()
+    }
+
     /// Tells whether something that the peer's place stands for has not arrived yet.
     pub(super) fn waits(&self) -> bool {
         !(self.awaited.is_empty() && self.skewed.is_empty() && self.asked.is_empty())

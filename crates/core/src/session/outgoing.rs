@@ -248,7 +248,11 @@ impl Outgoing {
         while out.len() < chunk {
             let Some(due) = self.backlog.pop_front() else { break };
             let wanted = if due.full { self.full.remove(&due.number) } else { None };
-            let still = |entity: &&Entity| wanted.as_ref().is_none_or(|key| *key == entity.key);
+            let still = |entity: &&Entity| {
+                wanted
+                    .as_ref()
+                    .is_none_or(|key| *key == entity.key && visible(replica, peer, joint, entity).is_some())
+            };
             let Some(entity) = table.get(due.number).filter(still) else {
                 self.messages.extend(wanted.map(|key| gone(replica, due.number, &key)));
                 continue;

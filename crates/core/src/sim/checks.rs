@@ -220,6 +220,10 @@ impl Ledger {
                 if self.buried.get(&write.key).is_some_and(|(buried, _)| buried.contains(&write.dot)) {
                     continue;
                 }
+                let deletes = self.deletions.get(&write.key).is_some_and(|all| all.contains(&write.dot));
+                if deletes && replica.find(&write.key).is_none() {
+                    continue; // as was wanted
+                }
                 let siblings =
                     replica.find(&write.key).map(|entity| entity.siblings.clone()).unwrap_or_default();
                 if !siblings.iter().any(|version| self.behind(version.dot).any(|dot| dot == write.dot)) {

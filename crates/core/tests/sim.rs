@@ -39,7 +39,10 @@ fn runs_that_once_failed_hold() {
     let lines = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
     let seeds = lines.map(|line| line.split_whitespace().next().expect("a seed"));
     play(seeds.map(|seed| match seed.strip_prefix('+') {
-        Some(seed) => Plan::of(seed.parse().expect("a number")),
+        Some(seed) => match seed.strip_suffix("/5") {
+            Some(seed) => Plan::sized(seed.parse().expect("a number"), 5, 500),
+            None => Plan::of(seed.parse().expect("a number")),
+        },
         None => Plan::as_recorded(seed.parse().expect("a number")),
     }));
 }

@@ -135,7 +135,9 @@ impl Replica {
                 && known.iter().any(|v| v.dot.actor.home == me && !offered.versions.has_seen(v.dot))
         };
         changed |= unheard(&entity.siblings);
+        let joint = entity.key.space == Space::Joint;
         for version in offered.versions {
+            changed |= joint && drop_replaced(&mut entity.siblings, &version, peer);
             changed |= entity.siblings.insert(version);
         }
         changed
@@ -221,6 +223,18 @@ impl Replica {
         let of_peer = kept.filter(|known| known.dot.actor.home == peer).count() + fresh.len();
         if of_peer > MAX_SIBLINGS_OF_ONE { Err(Refusal::Quota) } else { Ok(()) }
     }
+}
+
+/// Drops what a member of the joint space says to have replaced of its own: its later version may be replaced here
+/// already, by one whose author could not name the stamp of the earlier.
+fn drop_replaced(siblings: &mut Siblings, by: &Version, peer: HomeId) -> bool {
+    let own = |dot: Dot| dot.actor.home == peer && dot != by.dot;
+    let replaced = |known: &Version| own(known.dot) && by.context.contains(known.dot);
+    let before = siblings.len();
+    if by.dot.actor.home == peer {
+        siblings.retain(|known| !replaced(known));
+    }
+    siblings.len() < before
 }
 
 /// Tells whether versions give other values to a change that is known here: whoever has that change would complete

@@ -6,13 +6,14 @@
 
 #![allow(clippy::print_stdout, reason = "a table for people")]
 
-use std::{collections::BTreeMap, hint::black_box, time::Instant};
+use std::{collections::BTreeMap, fs, hint::black_box, time::Instant};
 
 use crosshome_core::{
     EntityKey, HomeId, Space,
+    conflict::Token,
     policy::{Policy, Rule, Strategy},
     record,
-    replica::{Options, Replica},
+    replica::{Choice, Options, Replica},
     session::{Introduction, Session},
     siblings::Siblings,
     table::Class,
@@ -29,7 +30,7 @@ fn main() {
         "| homes | strategy | bytes | frames | rounds | writes | µs, all homes |\n|---|---|---|---|---|---|---|"
     );
     for homes in [2, 3, 5, 8] {
-        for strategy in [Strategy::LatestWins, Strategy::Merge, Strategy::UserChoice] {
+        for strategy in [Strategy::LatestWins, Strategy::Merge, Strategy::UserChoice, Strategy::Custom] {
             settle(homes, strategy);
         }
     }
@@ -37,6 +38,8 @@ fn main() {
     [0, 1, 10, 100, 1_000].into_iter().for_each(resync);
     println!("\n| siblings | an update, µs | record, bytes |\n|---|---|---|");
     [1, 2, 8].into_iter().for_each(update);
+    println!("\n| entities | resident memory of each, bytes | record, bytes |\n|---|---|---|");
+    memory(100_000);
 }
 
 /// Homes that hold each other's changes of a joint space.
@@ -51,6 +54,14 @@ struct Said {
     bytes: usize,
     frames: usize,
     rounds: usize,
+}
+
+impl std::ops::AddAssign for Said {
+    fn add_assign(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.frames += more.frames;
+        self.rounds += more.rounds;
+    }
 }
 
 impl Homes {
@@ -103,6 +114,13 @@ impl Homes {
         written.expect("members may write");
     }
 
+    fn resolve(&mut self, key: &EntityKey) {
+        let (shown, choice) = (self.siblings(0, key), Choice::Value(Update::state("settled")));
+        let token = Token::of(&shown);
+        let written = self.replicas[0].resolve(key, token, &choice, Cause::Strategy, NOW);
+        written.expect("it was shown all");
+    }
+
     fn siblings(&self, at: usize, key: &EntityKey) -> Siblings {
         self.replicas[at].find(key).expect("it is there").siblings.clone()
     }
@@ -123,14 +141,20 @@ fn settle(count: usize, strategy: Strategy) {
         homes.silence();
         (0..count).for_each(|at| homes.write(at, &key(0), &format!("by {at}")));
         let start = Instant::now();
-        let said = homes.silence();
+        let mut said = homes.silence();
+        let writes = usize::from(matches!(strategy, Strategy::UserChoice | Strategy::Custom));
+        if writes > 0 {
+            // a person who was shown all, or the function of the home that decides
+            homes.resolve(&key(0));
+            said += homes.silence();
+        }
         least = least.min(start.elapsed().as_secs_f64() * 1e6);
-        last = Some((homes, said));
+        last = Some((homes, said, writes));
     }
-    let (homes, said) = last.expect("it ran");
+    let (homes, said, writes) = last.expect("it ran");
     let all = homes.siblings(0, &key(0));
     assert!((0..count).all(|at| homes.siblings(at, &key(0)) == all), "homes that fell silent agree");
-    let writes = all.len() - count;
+    assert_eq!(all.len(), if writes == 0 { count } else { 1 }, "one resolution replaces all");
     println!(
         "| {count} | {strategy} | {} | {} | {} | {writes} | {least:.0} |",
         said.bytes, said.frames, said.rounds
@@ -166,4 +190,22 @@ fn update(siblings: usize) {
         drop(black_box(effects));
     }
     println!("| {siblings} | {least:.1} | {bytes} |");
+}
+
+/// Measures what a home keeps in memory of each of many lights.
+fn memory(count: usize) {
+    let before = resident();
+    let mut homes = Homes::new(1, Strategy::Merge);
+    (0..count).for_each(|at| homes.write(0, &key(at), "on"));
+    let each = (resident() - before) / count;
+    let record = record::encode(homes.replicas[0].find(&key(0)).expect("it is there")).len();
+    println!("| {count} | {each} | {record} |");
+}
+
+/// Returns the bytes of memory that this process has now.
+fn resident() -> usize {
+    let told = fs::read_to_string("/proc/self/statm").expect("Linux tells");
+    let pages: usize =
+        told.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second number");
+    pages * 4096
 }

@@ -11,7 +11,7 @@ use super::Folder;
 use crate::config::{Config, Sources};
 
 /// Far more than any of these takes, far less than an explosion would.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Twenty doublings and more: a billion leaves.
 fn bomb() -> String {

@@ -18,6 +18,7 @@ use super::{
     Loop,
     entities::by,
     names::not_found,
+    now_ms,
     views::{raw_fields, text, version_view},
 };
 use crate::{
@@ -161,6 +162,7 @@ pub(super) fn row(key: &EntityKey, version: &Version, outcome: String) -> Histor
         key: key.clone(),
         dot: version.dot,
         at_ms: version.dot.hlc.ms(),
+        recorded_ms: now_ms(),
         author: version.dot.actor.home,
         cause: by(version.cause).into(),
         state: state.map(str::to_owned).unwrap_or_default(),

@@ -138,7 +138,7 @@ fn read_entity(row: &Row<'_>, spaces: &HashMap<i64, Space>) -> Result<Entity> {
 pub(super) fn history(connection: &Connection, key: &EntityKey) -> Result<Vec<HistoryRow>> {
     let Some(space) = find_space(connection, key.space)? else { return Ok(Vec::new()) };
     let mut versions = connection.prepare_cached(
-        "SELECT home, incarnation, stamp, at, author, cause, state, attributes, outcome FROM history
+        "SELECT home, incarnation, stamp, at, recorded, author, cause, state, attributes, outcome FROM history
          WHERE space = ?1 AND entity_id = ?2 ORDER BY at DESC, number DESC",
     )?;
     let found = versions.query_map((space, key.id.as_str()), |row| {
@@ -147,11 +147,12 @@ pub(super) fn history(connection: &Connection, key: &EntityKey) -> Result<Vec<Hi
             key: key.clone(),
             dot: Dot { actor, hlc: stamp(row, 2)? },
             at_ms: row.get(3)?,
-            author: text(row, 4)?,
-            cause: row.get(5)?,
-            state: row.get(6)?,
-            attributes: row.get(7)?,
-            outcome: row.get(8)?,
+            recorded_ms: row.get(4)?,
+            author: text(row, 5)?,
+            cause: row.get(6)?,
+            state: row.get(7)?,
+            attributes: row.get(8)?,
+            outcome: row.get(9)?,
         })
     })?;
     found.collect()

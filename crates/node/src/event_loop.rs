@@ -292,7 +292,7 @@ impl Loop {
                 Effect::Settled { peer, outcome } => self.hear_outcome(peer, outcome),
                 Effect::Pinged { peer, nonce } => self.commands.pinged(peer, nonce),
                 Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),
-                Effect::Echo { peer, nonce } => self.peers.echo(peer, nonce),
+                Effect::Echo { peer, nonce } => self.hear_echo(peer, nonce),
                 Effect::Report { peer, incident } => self.report(peer, incident),
             }
         }

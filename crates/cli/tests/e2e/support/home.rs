@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Ran, Reply, api, eventually, leaks::Secrets, ran::Lines};
+use super::{Ran, Reply, api, clock, eventually, leaks::Secrets, ran::Lines};
 use crate::netns::Network;
 
 /// A home with a directory of its own; its process is killed with it.
@@ -184,6 +184,7 @@ impl Home {
         process.kill().expect("own child");
         let status = process.wait().expect("own child");
         assert_eq!(status.signal(), Some(9), "{} was dead before: {}", self.name, self.log_tail());
+        clock::tidy(process.id());
     }
 
     #[track_caller]
@@ -383,6 +384,7 @@ impl Drop for Home {
         if let Some(process) = &mut self.process {
             let _ = process.kill();
             let _ = process.wait();
+            clock::tidy(process.id());
         }
         if thread::panicking() {
             return super::tell(&format!("--- end of the log of {}:\n{}", self.name, self.log_tail()));

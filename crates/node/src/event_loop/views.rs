@@ -159,8 +159,9 @@ pub(super) fn raw_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -
 }
 
 fn readable((state, attributes): (Option<&str>, String)) -> (Option<String>, Box<RawValue>) {
-    let raw = RawValue::from_string(attributes).expect("an object of canonical values is JSON");
-    (state.map(text), raw)
+    // A start does not ask what the texts in the store say: what a home cannot have written is not shown.
+    let raw = RawValue::from_string(attributes).or_else(|_| RawValue::from_string("{}".into()));
+    (state.map(text), raw.unwrap_or_default())
 }
 
 /// Returns a state as people read it: a string without its quotes, any other value as JSON.

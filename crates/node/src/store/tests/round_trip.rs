@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crosshome_core::{
     EntityId, EntityKey, HomeId, Space,
+    defaults::LAST_PLACE,
     dot::{Actor, Dot, VersionVector},
     epoch::Cursor,
     grant::{Grant, Right, Selector, Traits},
@@ -22,14 +23,14 @@ use crate::{
     store::{Batch, EntityRow, HistoryRow, MemoKey, PeerRow, RegistryRow, Store, Stored},
 };
 
-const PLACE: std::ops::Range<u64> = 0..i64::MAX as u64;
+const PLACE: std::ops::Range<u64> = 0..LAST_PLACE;
 
 fn home() -> impl Strategy<Value = HomeId> {
     (0..4u8).prop_map(|n| HomeId([n; 32]))
 }
 
 fn dot() -> impl Strategy<Value = Dot> {
-    (home(), any::<u32>(), any::<u64>())
+    (home(), any::<u32>(), 0..1u64 << 63)
         .prop_map(|(home, incarnation, hlc)| Dot { actor: Actor { home, incarnation }, hlc: Hlc(hlc) })
 }
 
@@ -141,7 +142,7 @@ prop_compose! {
     /// A batch whose entities, of eight births, stand at places from `first` on.
     fn batch(first: u64)(
         (durable, head, actor, clock) in
-            (any::<bool>(), PLACE, option::of(dot()), option::of(any::<u64>())),
+            (any::<bool>(), PLACE, option::of(dot()), option::of(0..1u64 << 63)),
         epochs in option::of(vec(any::<u64>(), 0..4)),
         entities in vec((1..9u64, entity()), 0..8),
         removed in vec((1..9u64, entity_key()), 0..3),

@@ -204,7 +204,18 @@ impl Link {
 
     /// Hands over what the session still has to say, and lets it leave when the link is dropped.
     pub(super) fn last_words(&mut self, replica: &Replica) {
-        let (words, writer) = (burst(&mut self.session, &mut Round::alone(replica)), self.writer.clone());
+        let words = self.words(replica);
+        self.leave_with(words);
+    }
+
+    /// Returns what the session still has to say.
+    pub(super) fn words(&mut self, replica: &Replica) -> Vec<Vec<u8>> {
+        burst(&mut self.session, &mut Round::alone(replica))
+    }
+
+    /// Says this, and lets it leave when the link is dropped.
+    pub(super) fn leave_with(&self, words: Vec<Vec<u8>>) {
+        let writer = self.writer.clone();
         tokio::spawn(async move {
             let _ = tokio::time::timeout(FAREWELL_TIME, writer.send(words)).await;
         });

@@ -260,6 +260,7 @@ impl Loop {
         if peer.rtt_ms.is_none() {
             self.commands.pings(id, link.measure(&self.replica, now_ms())); // people ask how far it is; after that the heartbeat tells
         }
+        self.say_successor(id);
         self.command_again(id, start);
         self.tell_peer(id);
     }

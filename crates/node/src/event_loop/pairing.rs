@@ -356,6 +356,7 @@ impl Loop {
         self.forget_commands(id);
         self.keep_paired_in_sight();
         self.tell_unpaired(&view);
+        self.switch_when_told();
         tracing::info!(peer = %id.short(), name = %view.name, "unpaired");
         Ok(view)
     }

@@ -25,6 +25,7 @@ pub(crate) struct Home {
     settings: Value,
     filter: &'static str,
     environment: Vec<(String, String)>,
+    simulated: bool,
     process: Option<Child>,
     secrets: Secrets,
 }
@@ -65,6 +66,7 @@ impl Home {
             settings,
             filter: "trace",
             environment: Vec::new(),
+            simulated: false,
             process: None,
             secrets: Secrets::default(),
         }
@@ -91,6 +93,11 @@ impl Home {
     /// Keeps the data in another directory.
     pub(crate) fn keep_data_in(&mut self, dir: &Path) {
         self.data_dir = dir.to_owned();
+    }
+
+    /// Puts a simulated house behind the home.
+    pub(crate) fn simulate(&mut self) {
+        self.simulated = true;
     }
 
     /// Runs the home in this environment beside what it needs, such as that of another clock.
@@ -143,6 +150,7 @@ impl Home {
         words.extend([program, "run", "--config"].map(str::to_owned));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(config).arg("--data-dir").arg(&self.data_dir);
+        command.args(self.simulated.then_some("--simulate"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.place.path()).env("RUST_LOG", self.filter).env("RUST_BACKTRACE", "1");
         command.envs(self.environment.iter().cloned());

@@ -126,7 +126,7 @@ pub enum BackupError {
     #[error("opening the file would take 2^{0} steps of work: it was not made by crosshome")]
     Costly(u8),
     /// The file is not what was written.
-    #[error("the backup is damaged ({0}), and nothing was changed: take an earlier one")]
+    #[error("the backup is damaged: {0}")]
     Damaged(String),
     /// A member is longer than any home's.
     #[error("the backup holds a {what} of {bytes} bytes, which no home has")]
@@ -137,9 +137,7 @@ pub enum BackupError {
         bytes: u64,
     },
     /// Key and store are those of different homes.
-    #[error(
-        "the key in the backup is not that of the home in its store, and nothing was changed: take another one"
-    )]
+    #[error("the backup is damaged: its key is not that of the home in its store")]
     TwoHomes,
     /// The store is not to be had.
     #[error(transparent)]

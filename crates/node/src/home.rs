@@ -384,7 +384,10 @@ async fn announce(
 
 fn make_dir(path: &std::path::Path) -> Result<(), StartError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| StartError::DataDir { path: path.into(), source })
+    made.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => StartError::NotADir(path.into()),
+        _ => StartError::DataDir { path: path.into(), source },
+    })
 }
 
 /// Why a home does not start.
@@ -392,13 +395,16 @@ fn make_dir(path: &std::path::Path) -> Result<(), StartError> {
 #[non_exhaustive]
 pub enum StartError {
     /// The data directory cannot be made.
-    #[error("the data directory {} cannot be made: {source}", path.display())]
+    #[error("the data directory {} cannot be made ({source}): give this user the right to, or choose another", path.display())]
     DataDir {
         /// The directory.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+    /// Something else stands in the data directory's place.
+    #[error("{} is no directory, or lies in none: choose another data directory (--data-dir)", .0.display())]
+    NotADir(PathBuf),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -433,7 +439,10 @@ impl StartError {
         listening
             || matches!(
                 self,
-                Self::Identity(_) | Self::DataDir { .. } | Self::Store(StoreError::OtherHome { .. })
+                Self::Identity(_)
+                    | Self::DataDir { .. }
+                    | Self::NotADir(_)
+                    | Self::Store(StoreError::OtherHome { .. })
             )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -32,7 +32,7 @@ struct Told {
 }
 
 /// Switches a light again and again, waiting for the outcome every other time, and returns what was told.
-fn switch(socket: &PathBuf, light: &str, stop: &AtomicBool) -> Vec<Told> {
+fn switch(socket: &Path, light: &str, stop: &AtomicBool) -> Vec<Told> {
     let (mut told, path) = (Vec::new(), format!("/api/v1/sharing/entities/Villa%2F{light}/call"));
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {

@@ -378,3 +378,22 @@ async fn time_that_a_question_waited_for_the_network_is_no_round_trip() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+#[tokio::test]
+async fn paired_home_is_paired_anew_by_its_name_alone_where_its_address_is_known() {
+    let (villa, flat) = paired().await; // the flat has come to the villa
+    let shown = flat.node().pair_show().await.expect("a code");
+    let refused = villa.node().pair_accept(Secret::new(shown.code), Some("flat".into())).await;
+    assert!(
+        matches!(&refused, Err(NodeError::Unreachable { home, reason }) if home == "flat" && reason.contains("address")),
+        "{refused:?}"
+    );
+    for with in [Some("villa".to_owned()), None] {
+        villa.node().unpair("flat".into()).await.expect("it was paired");
+        eventually("the flat has heard", async || !online(&flat).await).await;
+        let shown = villa.node().pair_show().await.expect("a code");
+        let paired = flat.node().pair_accept(Secret::new(shown.code), with).await;
+        assert_eq!(paired.expect("the flat knows the way").name, "villa");
+        eventually("both are online", async || online(&villa).await && online(&flat).await).await;
+    }
+}

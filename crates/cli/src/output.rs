@@ -208,7 +208,9 @@ fn hint(failure: &Failure) -> Option<String> {
 fn hint_of_backup(error: &BackupError) -> Option<&'static str> {
     Some(match error {
         BackupError::WrongPassphrase => "type it again; nothing was changed",
-        BackupError::Damaged(_) => "take another copy of the file; nothing was changed",
+        BackupError::Damaged(_) | BackupError::TwoHomes => {
+            "take another copy of the file; nothing was changed"
+        }
         BackupError::Store(StoreError::InUse(_)) => {
             "stop the home first; a backup replaces what it works with"
         }
@@ -218,7 +220,7 @@ fn hint_of_backup(error: &BackupError) -> Option<&'static str> {
 
 fn hint_of(problem: &Problem) -> Option<String> {
     let hint = match problem.code {
-        Code::NotFound => "see what there is with crosshome entity list and crosshome peers list",
+        Code::NotFound => "see what there is with crosshome entity list, peers list or conflicts list --all",
         Code::Ambiguous => return Some(format!("write one of: {}", problem.candidates.join(", "))),
         Code::NotPaired => "pair with it first: crosshome pair --show there, crosshome pair CODE here",
         Code::BadCode => "read the code again; a typing mistake costs no try",

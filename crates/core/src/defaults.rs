@@ -111,6 +111,10 @@ pub const WANTED_AT_ONCE: usize = 1_000;
 /// Furthest a peer's log may move ahead in one message; more is a broken or lying peer.
 pub const MAX_JUMP: u64 = 1 << 32;
 
+/// Last place and last birth that a store may name: a million changes a second reach it in a hundred thousand years, and
+/// from there a start can still count.
+pub const LAST_PLACE: u64 = 1 << 62;
+
 // Settling conflicts
 
 /// Most rules of one policy: a house has a handful, and all of them travel in one message.

@@ -35,6 +35,11 @@ impl Hlc {
     pub const fn ms(self) -> u64 {
         self.0 >> 16
     }
+
+    /// Tells whether a clock can show it, and still leave stamps after it.
+    pub const fn is_possible(self) -> bool {
+        self.ms() <= MAX_MS
+    }
 }
 
 impl fmt::Debug for Hlc {
@@ -96,7 +101,7 @@ impl Clock {
     /// that no clock can show and that would leave none after it.
     pub fn admits(&self, stamp: Hlc, now_ms: u64) -> Result<(), Skew> {
         let ahead = stamp.ms() > now_ms.saturating_add(MAX_SKEW_MS) && self.trusts(now_ms);
-        match (ahead && !bug::is(Bug::FutureAdmitted)) || stamp.ms() > MAX_MS {
+        match (ahead && !bug::is(Bug::FutureAdmitted)) || !stamp.is_possible() {
             true => Err(Skew { stamp_ms: stamp.ms(), now_ms }),
             false => Ok(()),
         }

@@ -4,8 +4,9 @@
 //! 1 actors, 2 versions as on the wire, 3 the owner's place when it sent this, 4 right, 5 the code of the
 //! strategy, 6 the stamp with which its life began. The place stands beside the record.
 //!
-//! What is written was checked when it came into this home. So a record whose checksum is right is what was
-//! written there, and its values are not checked again: of the time of a start that would take the most.
+//! What is written was checked when it came into this home, and the checksum keeps it from damage, not from a forger.
+//! So [`recall`], for a home's own store, checks the form and leaves out what texts say: that would take most of the
+//! time of a start. [`decode`], for what others may have made, checks it all. Neither lets in what would do harm later.
 
 use std::hash::Hasher;
 
@@ -15,12 +16,12 @@ use siphasher::sip::SipHasher13;
 use crate::{
     EntityKey, Space,
     body::certain,
-    defaults::MAX_SIBLINGS,
+    defaults::{LAST_PLACE, MAX_SIBLINGS},
     grant::Right,
     hlc::Hlc,
     policy::Strategy,
     table::{Class, Entity},
-    wire::{Actors, decode_trusted, encode_version},
+    wire::{Actors, encode_version, recall_version},
 };
 
 /// The length of the checksum.
@@ -72,12 +73,25 @@ pub fn encode(entity: &Entity) -> Vec<u8> {
     record
 }
 
-/// Decodes a stored entity.
+/// Decodes an entity that others may have stored.
 ///
 /// # Errors
 ///
-/// Tells that the record is damaged, or that of another place.
+/// Tells that the record is damaged, that of another place, or none that a home writes.
 pub fn decode(place: Place, record: &[u8]) -> Result<Entity, Error> {
+    let entity = recall(place, record)?;
+    for version in entity.siblings.iter() {
+        version.body.check(version.dot).map_err(Error::custom)?;
+    }
+    Ok(entity)
+}
+
+/// Decodes an entity that this home has stored.
+///
+/// # Errors
+///
+/// As [`decode`], but for what texts say.
+pub fn recall(place: Place, record: &[u8]) -> Result<Entity, Error> {
     let Place { key, birth, seq } = place;
     let (sum, map) = record.split_at_checked(CHECKSUM).ok_or_else(Error::end_of_input)?;
     if sum != checksum(&key, birth, seq, map) {
@@ -92,9 +106,12 @@ pub fn decode(place: Place, record: &[u8]) -> Result<Entity, Error> {
             0 => {}
             1 => actors.learn(&mut decoder)?,
             2 => {
-                let count = decoder.array()?.unwrap_or(0).min(MAX_SIBLINGS as u64);
+                let count = decoder.array()?.unwrap_or(0);
+                if count > MAX_SIBLINGS as u64 {
+                    return Err(Error::message("an entity has too many versions"));
+                }
                 for _ in 0..count {
-                    entity.siblings.insert(decode_trusted(&mut decoder, Hlc::default(), &actors)?);
+                    entity.siblings.insert(recall_version(&mut decoder, Hlc::default(), &actors)?);
                 }
             }
             3 => entity.sent_at = decoder.u64()?,
@@ -106,13 +123,20 @@ pub fn decode(place: Place, record: &[u8]) -> Result<Entity, Error> {
             }
             5 => entity.strategy = Strategy::from_code(decoder.u8()?),
             6 => {
-                decoder.array()?;
+                if decoder.array()? != Some(2) {
+                    return Err(Error::message("an entity's beginning has two parts"));
+                }
                 entity.born = (decoder.u32()?, Hlc(decoder.u64()?));
             }
             _ => decoder.skip()?,
         }
     }
-    Ok(entity)
+    // after these a home could count no further
+    let stamps = entity.siblings.iter().map(|version| version.dot.hlc).chain([entity.born.1]);
+    match birth.max(seq) <= LAST_PLACE && stamps.into_iter().all(Hlc::is_possible) {
+        true => Ok(entity),
+        false => Err(Error::message("its place or a stamp is beyond what a home can reach")),
+    }
 }
 
 fn checksum(key: &EntityKey, birth: u64, seq: u64, map: &[u8]) -> [u8; CHECKSUM] {
@@ -132,6 +156,13 @@ fn checksum(key: &EntityKey, birth: u64, seq: u64, map: &[u8]) -> [u8; CHECKSUM]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        HomeId,
+        dot::Dot,
+        replica::{Options, Replica},
+        update::Update,
+        version::{Cause, Version},
+    };
 
     #[test]
     fn record_of_another_place_and_with_any_wrong_bit_is_refused() {
@@ -151,6 +182,67 @@ mod tests {
             let mut damaged = record.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(decode(place.clone(), &damaged).is_err());
+        }
+    }
+
+    /// Puts the checksum of a record right.
+    fn forged(place: &Place, mut record: Vec<u8>) -> Vec<u8> {
+        let sum = checksum(&place.key, place.birth, place.seq, &record[CHECKSUM..]);
+        record[..CHECKSUM].copy_from_slice(&sum);
+        record
+    }
+
+    fn lamp() -> Entity {
+        let mut villa = Replica::new(HomeId([1; 32]), Options::default());
+        let key = villa.own("light.hall".parse().expect("it is an id"));
+        let attributes = r#"{"brightness":7,"effect":"none","hs_color":[28,10]}"#;
+        let update = Update::replace("on", attributes).expect("an object");
+        villa.update(&key, Class::Document, &update, Cause::Person, 1_000).expect("its own");
+        villa.find(&key).expect("it was made").clone()
+    }
+
+    #[test]
+    fn forged_record_is_refused_or_can_be_shown_whatever_stands_in_it() {
+        let lamp = lamp();
+        let (place, sound) = (Place::of(&lamp), encode(&lamp));
+        let (mut refused, mut shown) = (0, 0);
+        for at in CHECKSUM..sound.len() {
+            for byte in 0..=255 {
+                let mut record = sound.clone();
+                record[at] = byte;
+                let record = forged(&place, record);
+                let whole = decode(place.clone(), &record);
+                let Ok(entity) = recall(place.clone(), &record) else {
+                    assert!(whole.is_err());
+                    refused += 1;
+                    continue;
+                };
+                shown += 1;
+                entity.siblings.iter().flat_map(|version| version.fields()).for_each(drop);
+                let _ = (entity.view(), entity.conflict(), entity.is_open(), encode(&entity));
+            }
+        }
+        assert!(refused > 1_000 && shown > 1_000, "{refused} {shown}");
+    }
+
+    #[test]
+    fn place_birth_and_stamp_at_the_end_of_all_numbers_are_refused() {
+        let lamp = lamp();
+        for entity in [
+            Entity { seq: u64::MAX, ..lamp.clone() },
+            Entity { birth: u64::MAX, ..lamp.clone() },
+            Entity { born: Hlc(u64::MAX), ..lamp.clone() },
+            Entity {
+                siblings: lamp
+                    .siblings
+                    .iter()
+                    .cloned()
+                    .map(|v| Version { dot: Dot { hlc: Hlc(u64::MAX), ..v.dot }, ..v })
+                    .collect(),
+                ..lamp.clone()
+            },
+        ] {
+            assert!(recall(Place::of(&entity), &encode(&entity)).is_err());
         }
     }
 }

@@ -58,8 +58,12 @@ pub(crate) fn body(bytes: &[u8]) {
     body.groups(dot).flat_map(|group| group.fields()).for_each(drop);
 }
 
-/// A record as a disk gives it back: only one whose checksum is right is read.
+/// A record as a disk gives it back: only one whose checksum is right is read, and whatever it says can be shown.
 pub(crate) fn record(bytes: &[u8]) {
     let key = EntityKey { space: Space::Home(VILLA), id: "light.hall".parse().expect("it is an id") };
-    _ = record::decode(Place { key, birth: 7, seq: 9 }, bytes);
+    let place = Place { key, birth: 7, seq: 9 };
+    let whole = record::decode(place.clone(), bytes);
+    let Ok(entity) = record::recall(place, bytes) else { return assert!(whole.is_err()) };
+    entity.siblings.iter().flat_map(|version| version.fields()).for_each(drop);
+    _ = (entity.view(), entity.conflict());
 }

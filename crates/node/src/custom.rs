@@ -21,7 +21,7 @@ use crosshome_core::{json::JsonError, update};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::views::{PastVersion, Stamp};
+use crate::views::{Stamp, VersionView};
 
 mod function;
 pub(crate) mod judge;
@@ -61,11 +61,11 @@ pub(crate) struct Resolution {
     pub(crate) deleted: bool,
 }
 
-impl From<PastVersion> for Side {
-    fn from(past: PastVersion) -> Self {
-        let PastVersion { home, state, attributes, at, .. } = past;
+impl From<VersionView> for Side {
+    fn from(past: VersionView) -> Self {
+        let VersionView { home, state, attributes, at, deleted, .. } = past;
         let attributes = serde_json::from_str(attributes.get()).unwrap_or_default();
-        Self { state, attributes, last_updated: at, home, deleted: false }
+        Self { state, attributes, last_updated: at, home, deleted }
     }
 }
 

@@ -70,6 +70,7 @@ use pairing::{Desk, News as PairingNews};
 use peers::Peers;
 pub(crate) use registry::Registry;
 use rotation::Rotating;
+pub(crate) use rotation::rename_stored;
 
 /// What happens to a home, other than requests of its callers.
 pub(crate) enum Event {
@@ -95,6 +96,8 @@ pub(crate) enum Event {
     Performed(Performed),
     /// A custom strategy has been asked.
     Decided(Box<Decided>),
+    /// A peer admits the key that this home is about to have.
+    Followed { peer: HomeId },
     /// A batch has been written, or not.
     Stored(keeper::Written),
 }
@@ -254,12 +257,14 @@ impl Loop {
             Event::Sighted(event) => self.sighted(event),
             Event::Performed(performed) => self.performed(performed),
             Event::Decided(decided) => self.decided(*decided),
+            Event::Followed { peer } => self.has_followed(peer),
             Event::Stored(written) => self.stored(written),
         }
     }
 
     /// Commits what the effects ask for, then carries them out.
     async fn turn(&mut self) {
+        self.follow_rotations();
         self.keep_record();
         let mut effects = self.take_effects();
         self.judge_intents(&mut effects);
@@ -277,11 +282,12 @@ impl Loop {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                // intents are judged before the commit
+                // intents are judged, and rotations followed, before the commit
                 Effect::Commit(_)
                 | Effect::Restamped
                 | Effect::Forgotten(..)
                 | Effect::Conflict(_)
+                | Effect::Rotated { .. }
                 | Effect::Perform { .. } => {}
                 Effect::JointPolicy => self.joint_policy_changed(),
                 Effect::Changed(number) => {
@@ -291,8 +297,7 @@ impl Loop {
                 Effect::Removed(key, _) => self.tell_removed(&key),
                 Effect::Settled { peer, outcome } => self.hear_outcome(peer, outcome),
                 Effect::Pinged { peer, nonce } => self.commands.pinged(peer, nonce),
-                Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),
-                Effect::Echo { peer, nonce } => self.peers.echo(peer, nonce),
+                Effect::Echo { peer, nonce } => self.hear_echo(peer, nonce),
                 Effect::Report { peer, incident } => self.report(peer, incident),
             }
         }

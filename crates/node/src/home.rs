@@ -38,7 +38,9 @@ use crate::{
     custom::{Function, judge::Judge},
     defaults::{EVENTS_WAITING, RESTORED, RESTORED_LAST},
     discovery::{self, Announcement, Discovery},
-    event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, now_ms, shut_out, taken_before},
+    event_loop::{
+        ConflictLog, Event, Loop, Me, Parts, Stores, now_ms, rename_stored, shut_out, taken_before,
+    },
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     node::Node,
@@ -193,7 +195,7 @@ async fn assemble(
     let (mut store, stored) = Store::open_in(folder)?;
     let expect = if stored.actor.is_some() { Expect::Existing } else { Expect::First };
     let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
-    stored.check_home(identity.id())?;
+    check_home(&stored, identity.id(), &config)?;
     let (id, name) = (identity.id(), config.home_name.as_str().to_owned());
     let (stores, first) = recall(&mut store, stored, id, &config)?;
     store.commit(&first)?;
@@ -242,6 +244,15 @@ async fn assemble(
     Ok((parts, about, node, Street { listener, api }))
 }
 
+/// Checks that the data are those of this key, or of the one before: a change of keys may have been cut off.
+fn check_home(stored: &crate::store::Stored, id: HomeId, config: &Config) -> Result<(), StartError> {
+    let before = Identity::predecessor(&config.sync.encryption.key_path)?;
+    match (stored.actor, before) {
+        (Some(actor), Some(before)) if actor.home == before.id() => Ok(()),
+        _ => Ok(stored.check_home(id)?),
+    }
+}
+
 /// Puts back what was stored, and opens a new epoch.
 fn recall(
     store: &mut Store,
@@ -264,10 +275,15 @@ fn recall(
     stored.gone.into_iter().for_each(|(peer, entity, seq)| replica.put_back_gone(peer, entity, seq));
     let registry: crate::event_loop::Registry = stored.registry.into_iter().collect();
     replica.traits = registry.iter().map(|(id, row)| (id.clone(), row.traits.clone())).collect();
+    let mut conflicts = ConflictLog::recall(&stored.memos);
+    let renamed = match actor.home == id {
+        true => Batch::default(),
+        false => rename_stored(&mut replica, &mut conflicts, actor.home, id),
+    };
     let head = replica.table().head();
     replica.epochs.open(getrandom::u64().map_err(|_| StartError::Random)?, head);
     let (restored, memos) = after_restore(&stored.memos, &mut replica);
-    let first = Batch {
+    let mut first = Batch {
         durable: true,
         head,
         actor: Some(replica.actor()),
@@ -276,7 +292,7 @@ fn recall(
         ..Batch::default()
     };
     let (shut_out, taken) = (shut_out(&stored.memos), taken_before(&stored.memos));
-    let conflicts = ConflictLog::recall(&stored.memos);
+    first.absorb(renamed);
     let (peers, stored) = (stored.peers, head);
     let stores = Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored };
     Ok((stores, first))
@@ -368,7 +384,10 @@ async fn announce(
 
 fn make_dir(path: &std::path::Path) -> Result<(), StartError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| StartError::DataDir { path: path.into(), source })
+    made.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => StartError::NotADir(path.into()),
+        _ => StartError::DataDir { path: path.into(), source },
+    })
 }
 
 /// Why a home does not start.
@@ -376,13 +395,16 @@ fn make_dir(path: &std::path::Path) -> Result<(), StartError> {
 #[non_exhaustive]
 pub enum StartError {
     /// The data directory cannot be made.
-    #[error("the data directory {} cannot be made: {source}", path.display())]
+    #[error("the data directory {} cannot be made ({source}): give this user the right to, or choose another", path.display())]
     DataDir {
         /// The directory.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+    /// Something else stands in the data directory's place.
+    #[error("{} is no directory, or lies in none: choose another data directory (--data-dir)", .0.display())]
+    NotADir(PathBuf),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -417,7 +439,10 @@ impl StartError {
         listening
             || matches!(
                 self,
-                Self::Identity(_) | Self::DataDir { .. } | Self::Store(StoreError::OtherHome { .. })
+                Self::Identity(_)
+                    | Self::DataDir { .. }
+                    | Self::NotADir(_)
+                    | Self::Store(StoreError::OtherHome { .. })
             )
     }
 }

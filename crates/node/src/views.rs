@@ -25,8 +25,8 @@ mod strategy;
 
 pub use conflict::{ConflictList, ConflictStatus, ConflictView, Resolved, VersionView};
 pub use entity::{
-    CallView, Class, Deleted, Entities, EntityView, HistoryView, PastVersion, Pending, Recorded, Registered,
-    Registry, RegistryEntity, Space,
+    CallView, Class, Deleted, Entities, EntityView, HistoryView, Pending, Recorded, Registered, Registry,
+    RegistryEntity, Space,
 };
 pub use home::{
     EntityCounts, Finding, HomeList, HomeSeen, HomeView, KeyView, Level, LinkState, LocalPeer, PeerView,

@@ -1,6 +1,6 @@
 //! `entity`: list, get, set, history; watching has a file of its own.
 
-use crosshome_node::views::{Entities, EntityView, HistoryView, PastVersion};
+use crosshome_node::views::{Entities, EntityView, HistoryView, VersionView};
 use hyper::Method;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -112,10 +112,10 @@ fn table(views: &[EntityView], screen: &Screen) -> String {
     screen.table(&["HOME", "ENTITY", "STATE", "LAST UPDATED", "SHARED WITH", "CONFLICT"], &rows)
 }
 
-fn past(versions: &[PastVersion], screen: &Screen) -> String {
-    let row = |version: &PastVersion| {
-        let PastVersion { home, state, at, by, outcome, .. } = version;
-        vec![moment(Some(*at)), or_dash(state.clone()), home.clone(), by.clone(), outcome.clone()]
+fn past(versions: &[VersionView], screen: &Screen) -> String {
+    let row = |version: &VersionView| {
+        let VersionView { home, state, at, by, outcome, .. } = version;
+        vec![moment(Some(*at)), or_dash(state.clone()), home.clone(), by.clone(), or_dash(outcome.clone())]
     };
     let rows: Vec<_> = versions.iter().map(row).collect();
     screen.table(&["AT", "STATE", "HOME", "BY", "OUTCOME"], &rows)

@@ -49,6 +49,7 @@ pub(super) fn text(plan: &SharePlan) -> String {
     let mut lines: Vec<String> = added.iter().map(mark('+')).chain(removed.iter().map(mark('-'))).collect();
     let with = plain(&with.join(", "));
     lines.push(match (applied, lines.is_empty()) {
+        (_, true) if with.is_empty() => "nothing changes; nobody can see any of it".into(),
         (_, true) => format!("nothing changes; {with} can see {total}"),
         (true, false) => format!("done; {with} can now see {total}"),
         (false, false) => format!("preview, nothing was changed; {with} would see {total}"),
@@ -59,6 +60,13 @@ pub(super) fn text(plan: &SharePlan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plan_that_is_about_nobody_says_so() {
+        let (with, added, removed, risky) = Default::default();
+        let plan = SharePlan { with, added, removed, risky, total: 0, applied: true };
+        assert_eq!(text(&plan), "nothing changes; nobody can see any of it");
+    }
 
     #[test]
     fn preview_marks_what_comes_what_goes_and_what_is_risky() {

@@ -9,7 +9,7 @@
 //! the same run: real processes and real disks take their own time.
 
 mod agreement;
-mod dice;
+pub(crate) mod dice;
 mod people;
 mod record;
 mod store;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Home, eventually, faketime, pair};
+use crate::support::{Home, eventually, faketime, pair, traces};
 
 /// Returns two paired homes, the first of which runs by a shifted clock.
 fn shifted(clock: Vec<(String, String)>) -> (Home, Home) {
@@ -106,4 +106,16 @@ fn clock_that_jumps_back_under_a_restart_keeps_the_order_of_changes() {
         flat.sees("light.other", state);
     }
     assert_eq!(villa.entities_of("Villa"), flat.entities_of("Villa"));
+}
+
+#[test]
+fn home_with_a_wrong_clock_leaves_nothing_behind_when_it_is_killed() {
+    let Some(clock) = faketime("-1h") else { return };
+    let mut home = Home::on_loopback("Villa");
+    home.run_in(clock);
+    home.start();
+    let traces = traces(home.pid());
+    assert!(traces.iter().all(|trace| trace.exists()), "the clock is kept elsewhere: {traces:?}");
+    home.kill();
+    assert!(!traces.iter().any(|trace| trace.exists()), "{traces:?}");
 }

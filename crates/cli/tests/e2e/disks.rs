@@ -29,7 +29,7 @@ fn refuses_writes_and_lives(villa: &Home, flat: &Home) {
         let reply = villa.put("light.hall", "lost").expect("it is alive");
         (reply.status == 507 && reply.json()["code"] == "storage_full").then_some(())
     });
-    villa.cli(&["entity", "set", "light.hall", "lost"]).fails(1, "make room");
+    villa.cli(&["entity", "set", "light.hall", "lost"]).fails(1, "is not stored").fails(1, "make room");
     villa.cli(&["doctor"]).fails(8, "errors found");
     assert_eq!(villa.ask("GET", "/health/live", None).expect("alive").status, 200);
     assert_ne!(villa.ask("GET", "/health/ready", None).expect("alive").status, 200);

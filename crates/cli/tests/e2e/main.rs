@@ -11,6 +11,7 @@ mod backups;
 mod chaos;
 mod clocks;
 mod clones;
+mod commands;
 mod conflicts;
 mod crashes;
 mod disks;

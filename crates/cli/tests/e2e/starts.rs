@@ -24,7 +24,10 @@ fn port_that_is_taken_is_named() {
     villa.run_to_end().fails(1, &format!("port {port} is taken"));
     villa.set("/sync/port", 0);
     villa.set("/api/port", port);
-    villa.run_to_end().fails(1, &format!("{port}"));
+    villa.run_to_end().fails(1, &format!("port {port} is taken"));
+    villa.set("/api/bind", "192.0.2.1");
+    villa.run_to_end().fails(1, "192.0.2.1 is no address of this machine");
+    villa.set("/api/bind", "127.0.0.1");
     drop(taken);
     villa.start();
 }
@@ -86,6 +89,22 @@ fn directory_that_cannot_be_written_is_named() {
     villa.run_to_end().fails(1, "cannot be written");
     mount.remount("rw");
     villa.start();
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_home_is_named_with_what_to_do() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (file, dir) = (place.path().join("file"), place.path().join("data"));
+    fs::write(&file, "").expect("own directory");
+    let mut villa = Home::on_loopback("Villa");
+    for wrong in [&file, &file.join("below")] {
+        villa.keep_data_in(wrong);
+        villa.run_to_end().fails(3, "is no directory").fails(3, "--data-dir");
+    }
+    villa.keep_data_in(&dir);
+    fs::create_dir_all(dir.join("api.sock")).expect("own directory");
+    chmod(&dir, 0o700);
+    villa.run_to_end().fails(1, "api.sock cannot be made").fails(1, "move away");
 }
 
 #[test]

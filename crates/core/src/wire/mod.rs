@@ -27,5 +27,5 @@ pub use message::{Ack, Forked, FrameError, Gone, Message, Ping, Pong, Reason, Re
 pub(crate) use message::{OFFER, open};
 pub(crate) use offer::Heading;
 pub use offer::{Item, Offer, OfferBuilder, Said};
-pub(crate) use version::decode_trusted;
+pub(crate) use version::recall_version;
 pub use version::{Draft, Rest, decode_version, encode_version, encode_version_without};

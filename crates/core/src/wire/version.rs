@@ -97,7 +97,9 @@ impl Draft {
             }
         }
         came.for_each(|group| out.push(group));
-        (rest.check() == Some(check) || bug::is(Bug::RestUnchecked)).then(|| out.finish())
+        let body = out.finish(); // what comes in parts is bounded like what comes whole
+        let sound = rest.check() == Some(check) || bug::is(Bug::RestUnchecked);
+        (sound && body.as_bytes().len() <= MAX_ENTITY).then_some(body)
     }
 }
 
@@ -175,14 +177,14 @@ pub fn decode_version(
     Ok(Draft { version: Version { body, ..parts }, rest })
 }
 
-/// Decodes a version that this home has written, and whose bytes are known to be those.
-pub(crate) fn decode_trusted(
+/// Decodes a version that this home has stored, and does not ask what its texts say.
+pub(crate) fn recall_version(
     decoder: &mut Decoder<'_>,
     clock: Hlc,
     actors: &Actors,
 ) -> Result<Version, decode::Error> {
     let (parts, body, _) = decode_parts(decoder, clock, actors)?;
-    Ok(Version { body: Body::trusted(body, parts.dot), ..parts })
+    Ok(Version { body: Body::recall(body, parts.dot).map_err(decode::Error::custom)?, ..parts })
 }
 
 /// Decodes a version whose body is still to be read, with the check of the groups left out.
@@ -284,5 +286,30 @@ fn cause(flags: u8) -> Cause {
         1 => Cause::Person,
         2 => Cause::Automation,
         _ => Cause::Strategy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HomeId, dot::Actor, update::Update};
+
+    #[test]
+    fn entity_that_comes_in_parts_is_no_longer_than_one_that_comes_whole() {
+        let dot = |ms| Dot { actor: Actor::first(HomeId([1; 32])), hlc: Hlc::at(ms) };
+        let version = |ms, name| {
+            let attributes = format!(r#"{{"{name}":"{}"}}"#, "x".repeat(MAX_ENTITY / 2));
+            let update = Update::replace("on", &attributes).expect("an object");
+            let body = update.apply("note", [], dot(ms)).expect("short enough").expect("new");
+            let context = VersionVector::default();
+            let (cause, unknown) = (Cause::Person, Box::default());
+            Version { dot: dot(ms), context, body, cause, deleted: false, timed: true, unknown }
+        };
+        let (known, came) = (version(1, "a"), version(2, "b"));
+        let mut rest = Rest::default();
+        rest.add(&known.group("a").expect("it has one"));
+        let draft = Draft { version: came, rest: rest.check() };
+        assert!(draft.version.body.as_bytes().len() < MAX_ENTITY);
+        assert_eq!(draft.complete(std::slice::from_ref(&known)), None);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     defaults::RESTORED,
     identity::{self, Identity},
     node::Secret,
-    store::{Folder, MemoKey, adopt},
+    store::{Folder, MemoKey, StoreError, adopt},
     views::{Restored, Stamp},
 };
 
@@ -106,7 +106,10 @@ impl Staged {
         let restored = Restored { at: self.at, backup_at: about.at };
         let note = serde_json::to_string(&restored).expect("times have a JSON form");
         let memo = MemoKey { kind: RESTORED.0.into(), name: RESTORED.1.into() };
-        let home = adopt(store, &memo, &note)?;
+        let home = adopt(store, &memo, &note).map_err(|error| match error {
+            StoreError::Damaged { reason, .. } => BackupError::Damaged(format!("its store: {reason}")),
+            other => other.into(),
+        })?;
         if home != Some(key) || about.home.id.parse() != Ok(key) {
             return Err(BackupError::TwoHomes);
         }

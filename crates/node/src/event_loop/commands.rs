@@ -270,7 +270,8 @@ impl Loop {
     }
 
     fn end_command(&mut self, key: &EntityKey, outcome: &Outcome) {
-        tracing::debug!(entity = %key.id, status = outcome.status.as_str(), "a command has ended");
+        let intent = intent_id(outcome.id);
+        tracing::debug!(intent, entity = %key.id, status = outcome.status.as_str(), "a command has ended");
         self.record_outcome(outcome);
         self.tell_entity(key);
         let Space::Home(home) = key.space else { return };

@@ -16,10 +16,9 @@ use crosshome_core::{
 
 use super::{
     Loop,
-    entities::by,
     history::{Allowance, row},
     names::not_found,
-    views::version_fields,
+    views::version_view,
 };
 use crate::{
     node::{EntityRef, News, NodeError, Reply},
@@ -208,7 +207,7 @@ impl Loop {
         let present = entity.and_then(|entity| {
             let (view, latest) = (entity.view()?, entity.siblings.latest()?);
             let (state, attributes) = super::views::fields(&view);
-            Some(VersionView { state, attributes, ..self.version_view(latest, None) })
+            Some(VersionView { state, attributes, ..self.shown_version(latest, None) })
         });
         let mut versions: Vec<_> = record.versions.iter().collect();
         versions.sort_by_key(|version| std::cmp::Reverse(version.rank()));
@@ -221,7 +220,7 @@ impl Loop {
             strategy: record.strategy.to_string(),
             token: entity.map(|entity| Token::of(&entity.siblings).to_string()).unwrap_or_default(),
             before: None,
-            versions: versions.iter().map(|v| self.version_view(v, Some(record.fate(v)))).collect(),
+            versions: versions.iter().map(|v| self.shown_version(v, Some(record.fate(v)))).collect(),
             present,
             fields: record.fields(),
             outcome: record.outcome(|home| self.home_name(home)),
@@ -231,17 +230,8 @@ impl Loop {
         Shown { view, key: record.key.clone(), seen: seen.collect() }
     }
 
-    fn version_view(&self, version: &Version, outcome: Option<String>) -> VersionView {
-        let (state, attributes) = version_fields(version);
-        VersionView {
-            home: self.home_name(version.dot.actor.home),
-            state,
-            attributes,
-            at: super::views::stamp(version.dot.hlc),
-            by: by(version.cause).into(),
-            deleted: version.deleted,
-            outcome,
-        }
+    fn shown_version(&self, version: &Version, outcome: Option<String>) -> VersionView {
+        version_view(version, self.home_name(version.dot.actor.home), outcome)
     }
 
     /// Returns the shortest name that finds the entity.
@@ -262,7 +252,8 @@ impl Loop {
             let mut views = Vec::with_capacity(shown.len());
             for (shown, past) in shown.into_iter().zip(asked) {
                 let past = past.await.unwrap_or_default();
-                views.push(shown.after(&past, |row| names.past_version(row).into()));
+                views
+                    .push(shown.after(&past, |row| VersionView { outcome: None, ..names.past_version(row) }));
             }
             done(views);
         });

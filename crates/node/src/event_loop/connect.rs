@@ -11,14 +11,15 @@ use super::{
     peers::{Connector, Peer},
 };
 use crate::{
-    channel::{Arrival, ChannelError, Endpoint, Purpose, Target},
-    defaults::{BACKOFF, DIAL_POLITELY, EAGER_TIME},
+    channel::{Arrival, ChannelError, Dictionary, Endpoint, Purpose, Target},
+    defaults::{BACKOFF, DIAL_POLITELY, EAGER_TIME, HELLO_TIME},
     discovery::{DiscoveryEvent, Sighting},
 };
 
 impl Loop {
     /// Starts what runs from the beginning: reaching peers, and hearing the network.
     pub(super) fn begin(&mut self) {
+        self.resume_rotation();
         self.begin_policies();
         self.apply_standing_rules();
         self.peers.ids().into_iter().for_each(|id| self.reach(id));
@@ -49,6 +50,7 @@ impl Loop {
         if !self.me.config.sync.enabled {
             return;
         }
+        let next = self.as_it_will_be(id);
         let manual = self.me.config.sync.peers.iter().map(ToString::to_string).collect::<Vec<_>>();
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none() && peer.cloned.is_none())
         else {
@@ -57,6 +59,7 @@ impl Loop {
         let (addresses, watched) = watch::channel(peer.addresses());
         let dial = Dial {
             endpoint: self.endpoint.clone(),
+            next,
             peer: id,
             addresses: watched,
             manual,
@@ -142,6 +145,8 @@ impl Loop {
 /// The task that reaches one peer.
 struct Dial {
     endpoint: Endpoint,
+    /// This home under its next key, where the peer may expect that.
+    next: Option<Endpoint>,
     peer: HomeId,
     addresses: watch::Receiver<Vec<String>>,
     /// Addresses from the configuration, which may be anybody's.
@@ -201,10 +206,22 @@ impl Dial {
     }
 
     async fn dial(&self, address: &str) -> Result<(), ChannelError> {
+        if self.has_followed(address).await {
+            let _ = self.post.send(Event::Followed { peer: self.peer }).await;
+            return Ok(());
+        }
         let secured = self.endpoint.dial(address, Target::Sync(self.peer)).await?;
         let event = Event::Dialed { peer: self.peer, address: address.into(), secured: Box::new(secured) };
         let _ = self.post.send(event).await;
         Ok(())
+    }
+
+    /// Tells whether the peer admits this home under its next key: whoever does says something at once.
+    async fn has_followed(&self, address: &str) -> bool {
+        let Some(next) = &self.next else { return false };
+        let Ok(secured) = next.dial(address, Target::Sync(self.peer)).await else { return false };
+        let (mut reader, _writer) = secured.into_link(Some(Dictionary::shipped()));
+        matches!(tokio::time::timeout(HELLO_TIME, reader.recv(1)).await, Ok(Ok(_)))
     }
 }
 

@@ -15,10 +15,7 @@ use crosshome_core::{
     version::{Cause, Version},
 };
 
-use super::{
-    Event, Loop, now_ms,
-    views::{stamp, version_fields},
-};
+use super::{Event, Loop, now_ms, views::version_view};
 use crate::{
     custom::{Case, CustomError, Resolution, Side, judge::Judge},
     node::News,
@@ -209,14 +206,7 @@ impl Loop {
     }
 
     fn side(&self, version: &Version) -> Side {
-        let (state, attributes) = version_fields(version);
-        Side {
-            state,
-            attributes: serde_json::from_str(attributes.get()).unwrap_or_default(),
-            last_updated: stamp(version.dot.hlc),
-            home: self.home_name(version.dot.actor.home),
-            deleted: version.deleted,
-        }
+        version_view(version, self.home_name(version.dot.actor.home), None).into()
     }
 
     /// Returns the choice of the version that deletes the entity, if one does.

@@ -43,6 +43,7 @@ impl Loop {
                 ),
             }
         }));
+        findings.extend(self.rotation_finding());
         findings.extend(self.peers.paired().filter_map(|(_, peer)| {
             let skew = peer.link.as_ref()?.session.skew_ms()?;
             let apart = Duration::from_millis(skew.unsigned_abs());

@@ -18,13 +18,14 @@ use super::{
     Loop,
     entities::by,
     names::not_found,
-    views::{raw_fields, stamp, text, version_fields},
+    now_ms,
+    views::{raw_fields, text, version_view},
 };
 use crate::{
     defaults::HISTORY_RATE,
     node::{EntityRef, NodeError, Reply},
     store::{Batch, HistoryRow},
-    views::{HistoryView, PastVersion, Stamp, VersionView},
+    views::{HistoryView, Stamp, VersionView},
 };
 
 /// How many versions may still enter the history; grows with time.
@@ -60,23 +61,17 @@ impl Names {
     }
 
     /// Returns what is shown of a version in the history.
-    pub(super) fn past_version(&self, row: &HistoryRow) -> PastVersion {
+    pub(super) fn past_version(&self, row: &HistoryRow) -> VersionView {
         let attributes = RawValue::from_string(row.attributes.clone());
-        PastVersion {
+        VersionView {
             home: self.of(row.author),
             state: (!row.state.is_empty()).then(|| text(&row.state)),
             attributes: attributes.unwrap_or_default(),
             at: Stamp(row.at_ms as i64),
             by: row.cause.clone(),
-            outcome: row.outcome.clone(),
+            deleted: row.state.is_empty() && row.attributes == "{}", // nothing else says nothing
+            outcome: Some(row.outcome.clone()),
         }
-    }
-}
-
-impl From<PastVersion> for VersionView {
-    fn from(past: PastVersion) -> Self {
-        let PastVersion { home, state, attributes, at, by, .. } = past;
-        Self { home, state, attributes, at, by, deleted: false, outcome: None }
     }
 }
 
@@ -151,23 +146,13 @@ fn merged(
     names: &Names,
 ) -> HistoryView {
     let is_present = |row: &&HistoryRow| present.iter().any(|(version, _)| version.dot == row.dot);
-    let mut versions: Vec<_> =
-        present.iter().map(|(version, outcome)| shown(version, outcome, names)).collect();
+    let shown = |(version, outcome): &(Version, String)| {
+        version_view(version, names.of(version.dot.actor.home), Some(outcome.clone()))
+    };
+    let mut versions: Vec<_> = present.iter().map(shown).collect();
     versions.sort_by_key(|version| std::cmp::Reverse(version.at));
     versions.extend(past.iter().filter(|row| !is_present(row)).map(|row| names.past_version(row)));
     HistoryView { entity_id: key.id.to_string(), versions }
-}
-
-fn shown(version: &Version, outcome: &str, names: &Names) -> PastVersion {
-    let (state, attributes) = version_fields(version);
-    PastVersion {
-        home: names.of(version.dot.actor.home),
-        state,
-        attributes,
-        at: stamp(version.dot.hlc),
-        by: by(version.cause).into(),
-        outcome: outcome.into(),
-    }
 }
 
 /// Returns what the history keeps of a version.
@@ -177,6 +162,7 @@ pub(super) fn row(key: &EntityKey, version: &Version, outcome: String) -> Histor
         key: key.clone(),
         dot: version.dot,
         at_ms: version.dot.hlc.ms(),
+        recorded_ms: now_ms(),
         author: version.dot.actor.home,
         cause: by(version.cause).into(),
         state: state.map(str::to_owned).unwrap_or_default(),

@@ -24,11 +24,11 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Event, doubt::Doubt, peers::millis};
+use super::{Event, doubt::Doubt};
 use crate::{
     channel::{Dictionary, LinkReader, LinkWriter, Secured},
     defaults::{
-        BURST, BURST_BYTES, CONGESTED_PAUSE, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME,
+        BURST, BURST_BYTES, CONGESTED_PAUSE, EXPORTER_SYNC, FAREWELL_TIME, FRAME_BYTES, HELLO_TIME, PROMPT,
         REHANDSHAKE_AFTER, SILENCE,
     },
 };
@@ -45,9 +45,34 @@ pub(super) struct Link {
     pace: Option<Pace>,
     reader: AbortHandle,
     writing: AbortHandle,
-    pings: (u64, Option<Instant>),
+    ping: Ping,
     /// Set while an answer is overdue.
     pub(super) doubt: Option<Doubt>,
+}
+
+/// What an answered ping tells.
+pub(super) enum Echo {
+    /// How long a round trip takes.
+    After(Duration),
+    /// Nothing: it was asked in a silence, and answered when that had ended.
+    Late,
+}
+
+/// The last question for a sign of life.
+struct Ping {
+    nonce: u64,
+    /// When it was asked; none once it is answered.
+    asked: Option<Instant>,
+    /// Whether the peer was heard at that moment, so that the way to it was open.
+    open: bool,
+}
+
+impl Ping {
+    /// Returns the round trip, unless the question may have waited for a way to open.
+    fn round_trip(&self, answered: Instant) -> Option<Duration> {
+        let took = answered.saturating_duration_since(self.asked?);
+        (self.open || took <= PROMPT).then_some(took)
+    }
 }
 
 /// What the loop and a link's tasks tell each other.
@@ -102,34 +127,42 @@ impl Link {
             pace: per_s.map(|per_s| Pace { per_s, due: now }),
             reader: reading.abort_handle(),
             writing: writing.abort_handle(),
-            pings: (number << 32, None), // no other link of this start has the same nonces
+            ping: Ping { nonce: number << 32, asked: None, open: false }, // no other link of this start has the same nonces
             doubt: None,
         }
     }
 
     /// Asks the peer for a sign of life, and returns the nonce.
     pub(super) fn ping(&mut self, replica: &Replica, now_ms: u64) -> u64 {
-        self.pings = (self.pings.0 + 1, Some(Instant::now()));
-        self.session.beat(replica, self.pings.0, now_ms);
-        self.pings.0
+        self.ping = Ping { nonce: self.ping.nonce + 1, asked: Some(Instant::now()), open: false };
+        self.session.beat(replica, self.ping.nonce, now_ms);
+        self.ping.nonce
+    }
+
+    /// The same of a peer that was heard just now: so the time until it answers is that of the way.
+    pub(super) fn measure(&mut self, replica: &Replica, now_ms: u64) -> u64 {
+        let nonce = self.ping(replica, now_ms);
+        self.ping.open = true;
+        nonce
     }
 
     /// Tells whether an effect is the answer to the last ping.
     pub(super) fn is_answer(&self, effect: &Effect) -> bool {
-        matches!(effect, Effect::Echo { nonce, .. } if *nonce == self.pings.0)
+        matches!(effect, Effect::Echo { nonce, .. } if *nonce == self.ping.nonce)
     }
 
     /// Tells whether the peer has something to answer: a ping, or changes that it has not confirmed.
     pub(super) fn owes_answer(&self, replica: &Replica) -> bool {
-        self.pings.1.is_some() || self.session.lag(replica) > 0
+        self.ping.asked.is_some() || self.session.lag(replica) > 0
     }
 
-    /// Returns the round trip of the ping with this nonce.
-    pub(super) fn echo(&mut self, nonce: u64) -> Option<f64> {
-        if self.pings.0 != nonce {
+    /// Takes note that the ping with this nonce is answered, unless a later one is under way.
+    pub(super) fn echo(&mut self, nonce: u64) -> Option<Echo> {
+        if self.ping.nonce != nonce {
             return None;
         }
-        self.pings.1.take().map(millis)
+        let round_trip = self.ping.round_trip(self.heard);
+        self.ping.asked.take().map(|_| round_trip.map_or(Echo::Late, Echo::After))
     }
 
     /// Slows the peer down if it has sent more updates than its rate allows: what is not read waits at the peer.
@@ -171,7 +204,18 @@ impl Link {
 
     /// Hands over what the session still has to say, and lets it leave when the link is dropped.
     pub(super) fn last_words(&mut self, replica: &Replica) {
-        let (words, writer) = (burst(&mut self.session, &mut Round::alone(replica)), self.writer.clone());
+        let words = self.words(replica);
+        self.leave_with(words);
+    }
+
+    /// Returns what the session still has to say.
+    pub(super) fn words(&mut self, replica: &Replica) -> Vec<Vec<u8>> {
+        burst(&mut self.session, &mut Round::alone(replica))
+    }
+
+    /// Says this, and lets it leave when the link is dropped.
+    pub(super) fn leave_with(&self, words: Vec<Vec<u8>>) {
+        let writer = self.writer.clone();
         tokio::spawn(async move {
             let _ = tokio::time::timeout(FAREWELL_TIME, writer.send(words)).await;
         });
@@ -265,4 +309,19 @@ async fn write(
         }
     }
     writer.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip_is_taken_from_a_prompt_answer_or_from_a_way_that_was_open() {
+        let asked = Instant::now();
+        let took = |open, time| Ping { nonce: 1, asked: Some(asked), open }.round_trip(asked + time);
+        let (fast, slow) = (Duration::from_millis(2), Duration::from_secs(3));
+        assert_eq!((took(false, fast), took(false, slow)), (Some(fast), None));
+        assert_eq!(took(true, slow), Some(slow), "a way by satellite is slow and open");
+        assert_eq!(Ping { nonce: 1, asked: None, open: true }.round_trip(asked), None);
+    }
 }

@@ -17,8 +17,9 @@ use crosshome_core::{
 
 use super::{
     Loop,
-    link::{Link, proofs},
+    link::{Echo, Link, proofs},
     now_ms,
+    peers::millis,
 };
 use crate::{
     channel::{Frame, Purpose, Secured},
@@ -154,6 +155,17 @@ impl Loop {
         self.desk.tidy();
     }
 
+    /// Takes note of an answered ping. One that waited through a silence says nothing of the way, and is asked again.
+    pub(super) fn hear_echo(&mut self, id: HomeId, nonce: u64) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(link) = &mut peer.link else { return };
+        match link.echo(nonce) {
+            Some(Echo::After(round_trip)) => peer.rtt_ms = Some(millis(round_trip)),
+            Some(Echo::Late) => self.commands.pings(id, link.measure(&self.replica, now_ms())),
+            None => {}
+        }
+    }
+
     /// Fills every link that has room with what its session has to say.
     pub(super) fn pump(&mut self) {
         let links = self.peers.paired().filter(|(_, peer)| peer.link.is_some()).count();
@@ -246,8 +258,9 @@ impl Loop {
             self.keeper.peers_changed();
         }
         if peer.rtt_ms.is_none() {
-            self.commands.pings(id, link.ping(&self.replica, now_ms())); // people ask how far it is; after that the heartbeat tells
+            self.commands.pings(id, link.measure(&self.replica, now_ms())); // people ask how far it is; after that the heartbeat tells
         }
+        self.say_successor(id);
         self.command_again(id, start);
         self.tell_peer(id);
     }

@@ -29,7 +29,7 @@ use self::{
     stranger::Stranger,
     typist::{Candidate, Typist},
 };
-use super::{Event, Loop, Me, names::invalid, now_ms};
+use super::{Event, Loop, Me, names::invalid, now_ms, peers::Peer};
 use crate::{
     channel::{Endpoint, Pins, Secured},
     config::PeerAddress,
@@ -356,6 +356,7 @@ impl Loop {
         self.forget_commands(id);
         self.keep_paired_in_sight();
         self.tell_unpaired(&view);
+        self.switch_when_told();
         tracing::info!(peer = %id.short(), name = %view.name, "unpaired");
         Ok(view)
     }
@@ -401,28 +402,52 @@ impl Loop {
 
     /// Returns the homes that may show a code: the one named, or all that are in sight and not paired.
     fn candidates(&self, with: Option<&str>) -> Result<Vec<Candidate>, NodeError> {
-        let seen: Vec<_> = self
-            .sightings()
-            .into_iter()
-            .filter_map(|home| Some((home.id.parse::<HomeId>().ok()?, home)))
-            .collect();
-        let candidate =
-            |(id, home): &(HomeId, Sighting)| Candidate { id: Some(*id), addresses: addresses_of(home) };
+        let known = self.known_homes();
         let Some(with) = with else {
             let manual = self.me.config.sync.peers.iter().map(|address| at_address(&address.to_string()));
-            let strangers = seen.iter().filter(|(id, _)| self.peers.get(*id).is_none()).map(candidate);
-            let all: Vec<_> = strangers.chain(manual).collect();
+            // one that has unpaired this home is paired here still
+            let online = |id| self.peers.get(id).is_some_and(Peer::online);
+            let away = known.into_iter().filter(|(id, _, addresses)| !online(*id) && !addresses.is_empty());
+            let away = away.map(|(id, _, addresses)| Candidate { id: Some(id), addresses });
+            let all: Vec<_> = away.chain(manual).collect();
             return if all.is_empty() { Err(NodeError::PairingClosed) } else { Ok(all) };
         };
-        let named: Vec<_> = seen.iter().map(|(id, home)| (*id, home.home_name.clone())).collect();
-        match super::names::find(with, &named) {
-            Ok(wanted) => Ok(seen.iter().filter(|(id, _)| *id == wanted).map(candidate).collect()),
+        let named: Vec<_> = known.iter().map(|(id, name, _)| (*id, name.clone())).collect();
+        let wanted = match super::names::find(with, &named) {
             Err(NodeError::NotFound { .. }) if with.contains([':', '.']) => {
                 let address: PeerAddress = with.parse().map_err(invalid)?;
-                Ok(vec![at_address(&address.to_string())])
+                return Ok(vec![at_address(&address.to_string())]);
             }
-            Err(error) => Err(error),
+            found => found?,
+        };
+        let addresses: Vec<_> = known
+            .into_iter()
+            .filter(|(id, ..)| *id == wanted)
+            .flat_map(|(.., addresses)| addresses)
+            .collect();
+        if addresses.is_empty() {
+            return Err(NodeError::Unreachable {
+                home: with.to_owned(),
+                reason:
+                    "it has always come here, so its address is not known; name the address, or show a code \
+                         here and type it there"
+                        .into(),
+            });
         }
+        Ok(vec![Candidate { id: Some(wanted), addresses }])
+    }
+
+    /// Returns the homes in sight and the paired ones, with where they can be reached.
+    fn known_homes(&self) -> Vec<(HomeId, String, Vec<String>)> {
+        let paired: Vec<_> =
+            self.peers.paired().map(|(id, peer)| (id, peer.name().to_owned(), peer.addresses())).collect();
+        let seen = self.sightings().into_iter().filter_map(|home| {
+            let id = home.id.parse().ok()?;
+            let stranger = paired.iter().all(|(known, ..)| *known != id);
+            stranger.then(|| (id, home.home_name.clone(), addresses_of(&home)))
+        });
+        let seen: Vec<_> = seen.collect();
+        seen.into_iter().chain(paired).collect()
     }
 
     fn type_at(&self, secret: Secret, candidates: Vec<Candidate>, reply: Reply<PairedView>) {

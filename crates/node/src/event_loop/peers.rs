@@ -1,6 +1,6 @@
 //! The paired homes: what is stored of each, and how its link stands.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, time::Duration};
 
 use crosshome_core::HomeId;
 use tokio::{sync::watch, task::AbortHandle};
@@ -91,13 +91,6 @@ impl Peers {
 
     pub(super) fn remove(&mut self, id: HomeId) -> Option<Peer> {
         self.all.remove(&id)
-    }
-
-    /// Takes note of an answered ping, whose nonce is when it was sent.
-    pub(super) fn echo(&mut self, id: HomeId, nonce: u64) {
-        let Some(peer) = self.all.get_mut(&id) else { return };
-        let rtt_ms = peer.link.as_mut().and_then(|link| link.echo(nonce));
-        peer.rtt_ms = rtt_ms.or(peer.rtt_ms);
     }
 
     pub(super) fn get(&self, id: HomeId) -> Option<&Peer> {
@@ -196,6 +189,6 @@ impl Peer {
 }
 
 /// Milliseconds of a duration, with fractions.
-pub(super) fn millis(since: Instant) -> f64 {
-    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+pub(super) fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -14,10 +14,10 @@ use crosshome_core::{
 };
 use serde_json::value::RawValue;
 
-use super::{Loop, names::JOINT};
+use super::{Loop, entities::by, names::JOINT};
 use crate::{
     node::News,
-    views::{self, EntityView, HomeView, PairingNews, Stamp},
+    views::{self, EntityView, HomeView, PairingNews, Stamp, VersionView},
 };
 
 impl Loop {
@@ -134,9 +134,18 @@ fn fields_over(view: &View, wishes: &[&Wish]) -> (Option<String>, Box<RawValue>)
     readable(raw_fields(members.into_iter()))
 }
 
-/// Returns state and attributes of one version.
-pub(super) fn version_fields(version: &Version) -> (Option<String>, Box<RawValue>) {
-    readable(raw_fields(version.fields()))
+/// Returns what is shown of one version, written by the home of this name.
+pub(super) fn version_view(version: &Version, home: String, outcome: Option<String>) -> VersionView {
+    let (state, attributes) = readable(raw_fields(version.fields()));
+    VersionView {
+        home,
+        state,
+        attributes,
+        at: stamp(version.dot.hlc),
+        by: by(version.cause).into(),
+        deleted: version.deleted,
+        outcome,
+    }
 }
 
 /// Returns the state, and the attributes as one object, both as JSON.
@@ -150,8 +159,9 @@ pub(super) fn raw_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -
 }
 
 fn readable((state, attributes): (Option<&str>, String)) -> (Option<String>, Box<RawValue>) {
-    let raw = RawValue::from_string(attributes).expect("an object of canonical values is JSON");
-    (state.map(text), raw)
+    // A start does not ask what the texts in the store say: what a home cannot have written is not shown.
+    let raw = RawValue::from_string(attributes).or_else(|_| RawValue::from_string("{}".into()));
+    (state.map(text), raw.unwrap_or_default())
 }
 
 /// Returns a state as people read it: a string without its quotes, any other value as JSON.

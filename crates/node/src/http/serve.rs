@@ -100,7 +100,7 @@ impl Api {
         let token = Token::load_or_make(&Settings::token_path(data_dir))?;
         let unix = open_socket(data_dir).await?;
         let wanted = SocketAddr::new(*bind, *port);
-        let at = |source| ApiError::Bind { address: wanted.to_string(), source };
+        let at = |source| ApiError::of(wanted, source);
         let tcp = TcpListener::bind(wanted).await.map_err(at)?;
         let address = tcp.local_addr().map_err(at)?;
         let url = format!("http://{}", reachable(address));
@@ -160,9 +160,7 @@ async fn open_socket(data_dir: &Path) -> Result<Option<UnixListener>, ApiError> 
     if UnixStream::connect(&path).await.is_ok() {
         return Err(ApiError::Running(data_dir.to_owned()));
     }
-    make_socket(data_dir, &path)
-        .map(Some)
-        .map_err(|source| ApiError::Bind { address: path.display().to_string(), source })
+    make_socket(data_dir, &path).map(Some).map_err(|source| ApiError::Socket { path, source })
 }
 
 const ROOM: &str = ".api";
@@ -187,11 +185,27 @@ fn make_socket(data_dir: &Path, path: &Path) -> io::Result<UnixListener> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// The address is taken or not this machine's.
-    #[error("the API cannot listen on {address}: {source}; choose another api.bind or api.port")]
+    /// Another program listens there.
+    #[error(
+        "port {0} is taken by another program, or another crosshome: stop it, or set api.port to a free one"
+    )]
+    PortTaken(u16),
+    /// The address is not one of this machine.
+    #[error("{0} is no address of this machine: set api.bind to one that is")]
+    NotOurs(IpAddr),
+    /// The system refuses the address for another reason.
+    #[error("the API cannot listen on {address} ({source}): choose another api.bind or api.port")]
     Bind {
-        /// Address or socket path.
-        address: String,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something is in the socket's place, or its directory takes none.
+    #[error("the socket {} cannot be made ({source}): move away what stands there", path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -209,4 +223,14 @@ pub enum ApiError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl ApiError {
+    fn of(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PortTaken(address.port()),
+            io::ErrorKind::AddrNotAvailable => Self::NotOurs(address.ip()),
+            _ => Self::Bind { address, source },
+        }
+    }
 }

@@ -94,6 +94,24 @@ impl Identity {
         Ok((successor, statement))
     }
 
+    /// Returns the successor that was made and is not used yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::open`].
+    pub fn successor(&self, path: &Path) -> Result<Option<Identity>, IdentityError> {
+        if_there(open(&beside(path, ".next"), Expect::Existing))
+    }
+
+    /// Returns the key that this home had before the last change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::open`].
+    pub fn predecessor(path: &Path) -> Result<Option<Identity>, IdentityError> {
+        if_there(open(&beside(path, ".previous"), Expect::Existing))
+    }
+
     /// Makes the successor the key of this home, in one step; the old key stays beside it as `.previous`.
     ///
     /// # Errors
@@ -107,6 +125,13 @@ impl Identity {
         Strongbox::open(&beside(path, ".previous"), false)?.replace(&pem)?;
         old.take_over(&next)?;
         Ok(successor)
+    }
+}
+
+fn if_there(opened: Result<Identity, IdentityError>) -> Result<Option<Identity>, IdentityError> {
+    match opened {
+        Err(IdentityError::Missing(_)) => Ok(None),
+        opened => opened.map(Some),
     }
 }
 

@@ -94,8 +94,8 @@ pub enum NodeError {
     /// Something else has to end first.
     #[error("{0}")]
     Busy(String),
-    /// The disk takes no more; nothing was changed.
-    #[error("the disk is full or read-only, nothing was changed")]
+    /// The disk takes no more.
+    #[error("the disk is full or read-only: this is not stored")]
     StorageFull,
     /// The home itself is at fault.
     #[error("the home failed: {0}")]

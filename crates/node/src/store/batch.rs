@@ -129,8 +129,10 @@ pub struct HistoryRow {
     pub key: EntityKey,
     /// The change.
     pub dot: Dot,
-    /// When it came to be, in milliseconds since 1970.
+    /// When it came to be by its author's clock, in milliseconds since 1970.
     pub at_ms: u64,
+    /// When this home put it on record, by its own clock: what it is kept by.
+    pub recorded_ms: u64,
     /// Whose change it was.
     pub author: HomeId,
     /// What led to it: a person, an automation, the device, a strategy.

@@ -102,7 +102,7 @@ pub(crate) fn adopt(file: &Path, key: &MemoKey, note: &str) -> Result<Option<Hom
         return Err(damaged(file, "its tables are not those that crosshome makes"));
     }
     let stored = Stored::read(&connection).map_err(explain)?;
-    read::entities(&connection, |rows| rows.for_each(drop)).map_err(explain)?;
+    read::check_all(&connection).map_err(explain)?;
     let written = connection
         .execute("REPLACE INTO memos VALUES (?1, ?2, ?3)", (&key.kind, &key.name, note))
         .and_then(|_| connection.close().map_err(|(_, error)| error));

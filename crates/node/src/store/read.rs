@@ -1,9 +1,13 @@
 //! What the file holds, back as it was given.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{HashMap, HashSet},
+    str::FromStr,
+};
 
 use crosshome_core::{
     EntityId, EntityKey, HomeId, Space,
+    defaults::LAST_PLACE,
     dot::{Actor, Dot},
     epoch::{Cursor, Epochs},
     grant::{Grant, Right, Selector, Traits},
@@ -96,20 +100,43 @@ impl Stored {
     }
 }
 
-/// Gives every entity to `take`, in the order of their births.
+/// Gives every entity of this home's own store to `take`, in the order of their births.
 pub(super) fn entities<T>(
     connection: &Connection,
     take: impl FnOnce(&mut dyn Iterator<Item = Entity>) -> T,
 ) -> Result<T> {
-    let spaces: HashMap<i64, Space> =
-        rows(connection, "SELECT number, name FROM spaces", |row| Ok((row.get(0)?, space(row, 1)?)))?
-            .into_iter()
-            .collect();
+    read_entities(connection, record::recall, take)
+}
+
+/// Checks every entity and the history of a store that others may have made.
+pub(super) fn check_all(connection: &Connection) -> Result<()> {
+    let mut names = HashSet::new();
+    let twice = read_entities(connection, record::decode, |all| {
+        all.filter(|entity| !names.insert(entity.key.clone())).count()
+    })?;
+    if twice > 0 {
+        return Err(malformed(3, "an entity stands there twice"));
+    }
+    let mut all = connection.prepare(&format!("SELECT {HISTORY}, space, entity_id FROM history"))?;
+    let spaces = spaces(connection)?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        read_version(row, &key_of(row, &spaces, (10, 11))?)?;
+    }
+    Ok(())
+}
+
+fn read_entities<T, E: std::fmt::Display>(
+    connection: &Connection,
+    read: fn(Place, &[u8]) -> std::result::Result<Entity, E>,
+    take: impl FnOnce(&mut dyn Iterator<Item = Entity>) -> T,
+) -> Result<T> {
+    let spaces = spaces(connection)?;
     let mut all =
         connection.prepare("SELECT birth, seq, space, entity_id, record FROM entities ORDER BY birth")?;
     let mut failed = Ok(());
     let mut last = 0;
-    let mut found = all.query_map([], |row| read_entity(row, &spaces))?.map_while(|read| match read {
+    let mut found = all.query_map([], |row| read_entity(row, &spaces, read))?.map_while(|read| match read {
         Ok(entity) if entity.birth <= last => {
             failed = Err(malformed(0, "entities are out of order"));
             None
@@ -127,45 +154,67 @@ pub(super) fn entities<T>(
     failed.map(|()| taken)
 }
 
-fn read_entity(row: &Row<'_>, spaces: &HashMap<i64, Space>) -> Result<Entity> {
-    let space = *spaces.get(&row.get(2)?).ok_or_else(|| malformed(2, "an entity has no space"))?;
-    let key = EntityKey { space, id: text(row, 3)? };
+fn spaces(connection: &Connection) -> Result<HashMap<i64, Space>> {
+    let numbered =
+        rows(connection, "SELECT number, name FROM spaces", |row| Ok((row.get(0)?, space(row, 1)?)))?;
+    Ok(numbered.into_iter().collect())
+}
+
+fn key_of(row: &Row<'_>, spaces: &HashMap<i64, Space>, (space, id): (usize, usize)) -> Result<EntityKey> {
+    let found = spaces.get(&row.get(space)?).ok_or_else(|| malformed(space, "an entity has no space"))?;
+    Ok(EntityKey { space: *found, id: text(row, id)? })
+}
+
+fn read_entity<E: std::fmt::Display>(
+    row: &Row<'_>,
+    spaces: &HashMap<i64, Space>,
+    read: fn(Place, &[u8]) -> std::result::Result<Entity, E>,
+) -> Result<Entity> {
+    let key = key_of(row, spaces, (2, 3))?;
     let place = Place { key, birth: row.get(0)?, seq: row.get(1)? };
-    record::decode(place, row.get_ref(4)?.as_blob()?).map_err(|error| malformed(4, &error.to_string()))
+    read(place, row.get_ref(4)?.as_blob()?).map_err(|error| malformed(4, &error.to_string()))
 }
 
 /// Reads the versions kept of an entity, the newest first.
 pub(super) fn history(connection: &Connection, key: &EntityKey) -> Result<Vec<HistoryRow>> {
     let Some(space) = find_space(connection, key.space)? else { return Ok(Vec::new()) };
-    let mut versions = connection.prepare_cached(
-        "SELECT home, incarnation, stamp, at, author, cause, state, attributes, outcome FROM history
-         WHERE space = ?1 AND entity_id = ?2 ORDER BY at DESC, number DESC",
-    )?;
-    let found = versions.query_map((space, key.id.as_str()), |row| {
-        let actor = Actor { home: text(row, 0)?, incarnation: row.get(1)? };
-        Ok(HistoryRow {
-            key: key.clone(),
-            dot: Dot { actor, hlc: stamp(row, 2)? },
-            at_ms: row.get(3)?,
-            author: text(row, 4)?,
-            cause: row.get(5)?,
-            state: row.get(6)?,
-            attributes: row.get(7)?,
-            outcome: row.get(8)?,
-        })
-    })?;
-    found.collect()
+    let mut versions = connection.prepare_cached(&format!(
+        "SELECT {HISTORY} FROM history WHERE space = ?1 AND entity_id = ?2 ORDER BY at DESC, number DESC"
+    ))?;
+    versions.query_map((space, key.id.as_str()), |row| read_version(row, key))?.collect()
+}
+
+/// What of the history [`read_version`] reads.
+const HISTORY: &str = "home, incarnation, stamp, at, recorded, author, cause, state, attributes, outcome";
+
+fn read_version(row: &Row<'_>, key: &EntityKey) -> Result<HistoryRow> {
+    let actor = Actor { home: text(row, 0)?, incarnation: row.get(1)? };
+    Ok(HistoryRow {
+        key: key.clone(),
+        dot: Dot { actor, hlc: stamp(row, 2)? },
+        at_ms: row.get(3)?,
+        recorded_ms: row.get(4)?,
+        author: text(row, 5)?,
+        cause: row.get(6)?,
+        state: row.get(7)?,
+        attributes: row.get(8)?,
+        outcome: row.get(9)?,
+    })
 }
 
 fn read_home(row: &Row<'_>) -> Result<Stored> {
     let home: Option<HomeId> = maybe_text(row, 1)?;
     let incarnation = row.get(2)?;
+    let (head, clock, commits): (u64, _, u64) = (row.get(3)?, stamp(row, 4)?, row.get(5)?);
+    if head.max(commits) > LAST_PLACE || !clock.is_possible() {
+        return Err(malformed(3, "it has come further than a home can"));
+    }
     Ok(Stored {
         id: row.get(0)?,
         actor: home.map(|home| Actor { home, incarnation }),
-        head: row.get(3)?,
-        clock: stamp(row, 4)?,
-        commits: row.get(5)?,
+        head,
+        clock,
+        commits,
         clean: row.get(6)?,
         epochs: Epochs::default(),
         cursors: Vec::new(),

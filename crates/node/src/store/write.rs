@@ -179,14 +179,14 @@ fn write_memos(connection: &Connection, batch: &Batch) -> Result<()> {
 }
 
 fn write_history(connection: &Connection, batch: &Batch, spaces: &mut Spaces) -> Result<()> {
-    let Some(newest) = batch.history.iter().map(|row| row.at_ms).max() else { return Ok(()) };
+    let Some(newest) = batch.history.iter().map(|row| row.recorded_ms).max() else { return Ok(()) };
     let mut put = connection.prepare_cached(
-        "INSERT INTO history (space, entity_id, stamp, home, incarnation, at, author, cause, state, attributes, outcome)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO history (space, entity_id, stamp, home, incarnation, at, recorded, author, cause, state, attributes, outcome)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (space, entity_id, stamp, home, incarnation) DO UPDATE SET outcome = excluded.outcome",
     )?;
     for row in &batch.history {
-        let HistoryRow { key, dot, at_ms, author, cause, state, attributes, outcome } = row;
+        let HistoryRow { key, dot, at_ms, recorded_ms, author, cause, state, attributes, outcome } = row;
         let (space, stamp) = (space_number(connection, spaces, key.space)?, dot.hlc.0.cast_signed());
         let (home, incarnation) = (dot.actor.home.to_string(), dot.actor.incarnation);
         let (id, author) = (key.id.as_str(), author.to_string());
@@ -197,6 +197,7 @@ fn write_history(connection: &Connection, batch: &Batch, spaces: &mut Spaces) ->
             home,
             incarnation,
             at_ms,
+            recorded_ms,
             author,
             cause,
             state,
@@ -209,8 +210,8 @@ fn write_history(connection: &Connection, batch: &Batch, spaces: &mut Spaces) ->
 }
 
 /// Keeps the versions of the touched entities that came last, and sweeps away the oldest of all once they are too old
-/// or too many: rows are numbered in the order in which they came. What they say of their time is up to clocks, and
-/// one that was ahead would have everything after it forgotten at once.
+/// or too many: rows are numbered in the order in which they came. What they say of their own time is up to the clocks of
+/// other homes: one that is behind would have its versions forgotten at once, one that is ahead everybody's.
 fn trim_history(
     connection: &Connection,
     touched: HashSet<&EntityKey>,
@@ -226,7 +227,7 @@ fn trim_history(
         trim.execute(params![space, key.id.as_str(), HISTORY_PER_ENTITY])?;
     }
     let mut sweep = connection.prepare_cached(
-        "DELETE FROM history WHERE at < ?1 AND number IN (SELECT number FROM history ORDER BY number LIMIT ?2)",
+        "DELETE FROM history WHERE recorded < ?1 AND number IN (SELECT number FROM history ORDER BY number LIMIT ?2)",
     )?;
     let oldest = newest.saturating_sub(HISTORY_AGE.as_millis() as u64);
     sweep.execute(params![oldest, HISTORY_SWEEP])?;

@@ -48,7 +48,7 @@ pub enum ConflictStatus {
     Settled,
 }
 
-/// One side of a conflict.
+/// One version of an entity: a side of a conflict, or what it was.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct VersionView {
     /// Name of the home that wrote it.
@@ -65,7 +65,8 @@ pub struct VersionView {
     /// Whether it deletes the entity.
     #[serde(default)]
     pub deleted: bool,
-    /// What became of it, such as `shown`, `lost to latest-wins`, `lost to merge in brightness`, `awaits a choice`.
+    /// What became of it, such as `current`, `replaced`, `shown`, `lost to latest-wins`, `lost to merge in
+    /// brightness`, `awaits a choice`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
 }

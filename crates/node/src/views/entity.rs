@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 use utoipa::ToSchema;
 
-use super::Stamp;
+use super::{Stamp, VersionView};
 
 /// An entity as this home sees it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -199,25 +199,7 @@ pub struct HistoryView {
     /// The entity.
     pub entity_id: String,
     /// Newest first.
-    pub versions: Vec<PastVersion>,
-}
-
-/// One version in a history.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct PastVersion {
-    /// Name of the home that wrote it.
-    pub home: String,
-    /// State then.
-    pub state: Option<String>,
-    /// Attributes then, as one JSON object.
-    #[schema(value_type = Object)]
-    pub attributes: Box<RawValue>,
-    /// When it was written.
-    pub at: Stamp,
-    /// Who caused it: a person, an automation or the device.
-    pub by: String,
-    /// What became of it, such as `current`, `replaced`, `lost to latest-wins`.
-    pub outcome: String,
+    pub versions: Vec<VersionView>,
 }
 
 #[cfg(test)]

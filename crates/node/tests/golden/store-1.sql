@@ -104,7 +104,8 @@ CREATE TABLE history (
   stamp       INTEGER NOT NULL,            -- stamp, home and incarnation name the change
   home        TEXT    NOT NULL,
   incarnation INTEGER NOT NULL,
-  at          INTEGER NOT NULL,            -- milliseconds since 1970
+  at          INTEGER NOT NULL,            -- milliseconds since 1970, by its author's clock
+  recorded    INTEGER NOT NULL,            -- the same by this home's clock, when it came here
   author      TEXT    NOT NULL,
   cause       TEXT    NOT NULL,            -- person, automation, device, strategy
   state       TEXT    NOT NULL,            -- JSON
@@ -112,7 +113,7 @@ CREATE TABLE history (
   outcome     TEXT    NOT NULL,
   UNIQUE (space, entity_id, stamp, home, incarnation)
 ) STRICT;
-INSERT INTO history VALUES (1, 1, 'sensor.n0', 117964800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', 0, 1800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', 'person', '"on"', '{}', 'shown');
+INSERT INTO history VALUES (1, 1, 'sensor.n0', 117964800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', 0, 1800000000000, 1800000000000, 'xh1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3fufek', 'person', '"on"', '{}', 'shown');
 
 CREATE VIEW entity_list AS
   SELECT name AS space, entity_id, state, seq, length(record) AS bytes

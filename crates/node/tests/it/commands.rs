@@ -148,7 +148,7 @@ async fn refused_command_gives_way_to_what_the_device_shows() {
 
 async fn outcomes(home: &House) -> Vec<String> {
     let history = home.node().history(named("light.hall")).await.expect("it is kept");
-    history.versions.into_iter().map(|version| version.outcome).collect()
+    history.versions.into_iter().map(|version| version.outcome.unwrap_or_default()).collect()
 }
 
 #[tokio::test]

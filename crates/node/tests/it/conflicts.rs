@@ -69,7 +69,11 @@ fn side(home: &str, state: &str, outcome: &str) -> (String, String, String) {
 
 async fn past(house: &House) -> Vec<(String, String)> {
     let history = house.node().history(named(NOTE)).await.expect("it has one");
-    history.versions.into_iter().map(|version| (version.state.unwrap_or_default(), version.outcome)).collect()
+    history
+        .versions
+        .into_iter()
+        .map(|version| (version.state.unwrap_or_default(), version.outcome.unwrap_or_default()))
+        .collect()
 }
 
 fn seen(state: &str, outcome: &str) -> (String, String) {
@@ -257,4 +261,18 @@ async fn reports_of_a_device_leave_no_history_and_writes_of_a_document_do() {
     assert_eq!(states, ["999"], "a device shows what it is");
     let expected: Vec<_> = (10..30).rev().map(|n| n.to_string()).collect();
     assert!(past(&villa).await.iter().map(|(state, _)| state).eq(&expected), "a document the newest twenty");
+}
+
+#[tokio::test]
+async fn history_tells_which_version_deleted_the_note_and_which_said_something() {
+    let villa = House::under("villa", "latest-wins");
+    villa.set(NOTE, "milk").await.expect("set");
+    villa.node().unregister(NOTE.into()).await.expect("deleted");
+    let deleted = async || {
+        let history = villa.node().history(named(NOTE)).await.expect("it was there");
+        history.versions.iter().map(|version| version.deleted).collect::<Vec<_>>()
+    };
+    assert_eq!(deleted().await, [true, false]);
+    villa.set(NOTE, "bread").await.expect("set");
+    assert_eq!(deleted().await, [false, true, false]);
 }

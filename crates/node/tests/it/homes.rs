@@ -12,14 +12,18 @@ use crosshome_node::{
     },
     views::{Class, Right},
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::houses::{House, eventually, online, pair, paired};
 
-/// A way to a home that can be cut; what was on it is lost at once.
+/// A way to a home that can be cut, when what was on it is lost at once, and held up, when it waits.
 pub(crate) struct Way {
     pub(crate) address: String,
     pub(crate) cut: tokio::sync::watch::Sender<u32>,
+    pub(crate) held_up: tokio::sync::watch::Sender<bool>,
 }
 
 impl Way {
@@ -27,20 +31,39 @@ impl Way {
         let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let own = format!("127.0.0.1:{}", door.local_addr().expect("bound").port());
         let cut = tokio::sync::watch::Sender::new(0);
-        let cuts = cut.clone();
+        let held_up = tokio::sync::watch::Sender::new(false);
+        let (cuts, holds) = (cut.clone(), held_up.clone());
         tokio::spawn(async move {
-            while let Ok((mut near, _)) = door.accept().await {
-                let Ok(mut far) = TcpStream::connect(&address).await else { continue };
-                let mut cut = cuts.subscribe();
+            while let Ok((near, _)) = door.accept().await {
+                let Ok(far) = TcpStream::connect(&address).await else { continue };
+                let (mut cut, held_up) = (cuts.subscribe(), holds.subscribe());
+                let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
                 tokio::spawn(async move {
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = carry(near_in, far_out, held_up.clone()) => {}
+                        _ = carry(far_in, near_out, held_up) => {}
                         _ = cut.changed() => {}
                     }
                 });
             }
         });
-        Self { address: own, cut }
+        Self { address: own, cut, held_up }
+    }
+}
+
+/// Carries what comes, and holds on to it while the way is held up.
+async fn carry(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    mut held_up: tokio::sync::watch::Receiver<bool>,
+) {
+    let mut chunk = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut chunk).await {
+        if held_up.wait_for(|held_up| !held_up).await.is_err()
+            || to.write_all(&chunk[..length]).await.is_err()
+        {
+            return;
+        }
     }
 }
 
@@ -334,4 +357,43 @@ async fn loose_cable_does_not_make_homes_wait_longer_and_longer() {
     }
     // With pauses that double it would be half a minute.
     assert!(begun.elapsed() < Duration::from_secs(15), "all back after {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn time_that_a_question_waited_for_the_network_is_no_round_trip() {
+    let (villa, flat) = (House::new("villa"), House::new("flat"));
+    let way = Way::to(villa.address()).await;
+    pair(&villa, &flat, way.address.clone()).await;
+    let round_trip = async || flat.node().status().await.expect("it answers").peers[0].rtt_ms;
+    flat.set("input_text.note", "milk").await.expect("set");
+    flat.share("input_text.note", "villa", Right::Edit).await;
+    villa.sees("input_text.note", Some("milk")).await;
+    way.held_up.send_replace(true);
+    flat.set("input_text.note", "bread").await.expect("set");
+    tokio::time::sleep(Duration::from_millis(5_000)).await; // the answer is overdue, and asked for
+    way.held_up.send_replace(false);
+    villa.sees("input_text.note", Some("bread")).await;
+    for _ in 0..100 {
+        assert!(round_trip().await.is_none_or(|ms| ms < 900.0), "{:?} ms", round_trip().await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn paired_home_is_paired_anew_by_its_name_alone_where_its_address_is_known() {
+    let (villa, flat) = paired().await; // the flat has come to the villa
+    let shown = flat.node().pair_show().await.expect("a code");
+    let refused = villa.node().pair_accept(Secret::new(shown.code), Some("flat".into())).await;
+    assert!(
+        matches!(&refused, Err(NodeError::Unreachable { home, reason }) if home == "flat" && reason.contains("address")),
+        "{refused:?}"
+    );
+    for with in [Some("villa".to_owned()), None] {
+        villa.node().unpair("flat".into()).await.expect("it was paired");
+        eventually("the flat has heard", async || !online(&flat).await).await;
+        let shown = villa.node().pair_show().await.expect("a code");
+        let paired = flat.node().pair_accept(Secret::new(shown.code), with).await;
+        assert_eq!(paired.expect("the flat knows the way").name, "villa");
+        eventually("both are online", async || online(&villa).await && online(&flat).await).await;
+    }
 }

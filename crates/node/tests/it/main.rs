@@ -4,6 +4,7 @@ mod backups;
 mod channel;
 mod commands;
 mod conflicts;
+mod forged;
 mod homes;
 mod houses;
 mod strategies;

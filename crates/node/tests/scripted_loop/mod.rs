@@ -10,8 +10,8 @@ use crosshome_node::{
     views::{
         CallView, Class, ConflictStatus, ConflictView, EntityCounts, EntityView, Finding, HistoryView,
         HomeSeen, HomeView, Invitation, JointView, KeyView, Level, LinkState, LocalPeer, PairedView,
-        PairingNews, PastVersion, PeerView, Pending, RegistryEntity, Right, RuleOrigin, RuleView, SharePlan,
-        ShownCode, Space, Stamp, Status, StrategyView, VersionView, Via,
+        PairingNews, PeerView, Pending, RegistryEntity, Right, RuleOrigin, RuleView, SharePlan, ShownCode,
+        Space, Stamp, Status, StrategyView, VersionView, Via,
     },
 };
 use serde_json::value::{RawValue, to_raw_value};
@@ -369,13 +369,14 @@ fn key(replaces: Option<&str>) -> KeyView {
 }
 
 fn history(view: EntityView) -> HistoryView {
-    let version = PastVersion {
+    let version = VersionView {
         home: view.home,
         state: view.state,
         attributes: view.attributes,
         at: NOW,
         by: "person".into(),
-        outcome: "current".into(),
+        deleted: false,
+        outcome: Some("current".into()),
     };
     HistoryView { entity_id: view.entity_id, versions: vec![version] }
 }

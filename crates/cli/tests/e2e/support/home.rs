@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Ran, Reply, api, eventually, leaks::Secrets, ran::Lines};
+use super::{Ran, Reply, api, clock, eventually, leaks::Secrets, ran::Lines};
 use crate::netns::Network;
 
 /// A home with a directory of its own; its process is killed with it.
@@ -25,6 +25,7 @@ pub(crate) struct Home {
     settings: Value,
     filter: &'static str,
     environment: Vec<(String, String)>,
+    simulated: bool,
     process: Option<Child>,
     secrets: Secrets,
 }
@@ -65,6 +66,7 @@ impl Home {
             settings,
             filter: "trace",
             environment: Vec::new(),
+            simulated: false,
             process: None,
             secrets: Secrets::default(),
         }
@@ -91,6 +93,11 @@ impl Home {
     /// Keeps the data in another directory.
     pub(crate) fn keep_data_in(&mut self, dir: &Path) {
         self.data_dir = dir.to_owned();
+    }
+
+    /// Puts a simulated house behind the home.
+    pub(crate) fn simulate(&mut self) {
+        self.simulated = true;
     }
 
     /// Runs the home in this environment beside what it needs, such as that of another clock.
@@ -143,6 +150,7 @@ impl Home {
         words.extend([program, "run", "--config"].map(str::to_owned));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(config).arg("--data-dir").arg(&self.data_dir);
+        command.args(self.simulated.then_some("--simulate"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.place.path()).env("RUST_LOG", self.filter).env("RUST_BACKTRACE", "1");
         command.envs(self.environment.iter().cloned());
@@ -184,6 +192,7 @@ impl Home {
         process.kill().expect("own child");
         let status = process.wait().expect("own child");
         assert_eq!(status.signal(), Some(9), "{} was dead before: {}", self.name, self.log_tail());
+        clock::tidy(process.id());
     }
 
     #[track_caller]
@@ -383,6 +392,7 @@ impl Drop for Home {
         if let Some(process) = &mut self.process {
             let _ = process.kill();
             let _ = process.wait();
+            clock::tidy(process.id());
         }
         if thread::panicking() {
             return super::tell(&format!("--- end of the log of {}:\n{}", self.name, self.log_tail()));

@@ -1,6 +1,7 @@
 //! Homes to test with: started, talked to, waited for, stopped.
 
 mod api;
+mod clock;
 mod home;
 mod leaks;
 mod mount;
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub(crate) use api::{Reply, ask};
+pub(crate) use clock::{faketime, traces};
 pub(crate) use home::{Home, Writer};
 pub(crate) use mount::Mount;
 pub(crate) use pairing::{other_code, pair, pair_through, show, type_code};
@@ -47,24 +49,4 @@ pub(crate) fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> O
 #[allow(clippy::print_stderr, reason = "a measurement has no other way to be seen")]
 pub(crate) fn tell(text: &str) {
     eprintln!("{text}");
-}
-
-/// Returns the environment that shifts a program's clock, or says that the library for it is missing.
-///
-/// The program `faketime` itself would stand between the test and the home's process.
-pub(crate) fn faketime(shift: &str) -> Option<Vec<(String, String)>> {
-    // it names a semaphore after its process, and fails where a process of that number has left one behind
-    let shown = (0..5).find_map(|_| {
-        let shown = std::process::Command::new("faketime").args(["-f", shift, "env"]).output();
-        shown.ok().filter(|shown| shown.status.success())
-    });
-    let Some(shown) = shown else {
-        crate::netns::skip("faketime is missing: apt-get install faketime");
-        return None;
-    };
-    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
-    let wanted = ["LD_PRELOAD", "FAKETIME"];
-    let set = text.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| wanted.contains(name));
-    let own = [("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
-    Some(set.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }

@@ -11,7 +11,7 @@ use crosshome_core::{
 };
 use tokio::sync::oneshot;
 
-use super::super::{Event, Loop};
+use super::super::{Event, Loop, views::intent_id};
 use crate::node::{Command, NodeError};
 
 /// What the house made of a command.
@@ -70,6 +70,7 @@ impl Loop {
     fn give(&mut self, intent: &Intent) -> Option<&'static str> {
         let now = self.commands.elapsed();
         let left_ms = self.commands.owner.give(intent.id, now)?; // else it ends as expired
+        tracing::debug!(intent = intent_id(intent.id), entity = %intent.entity, "a command goes to the house");
         let (done, waits) = oneshot::channel();
         let until = Instant::now() + Duration::from_millis(left_ms);
         let command = Command { entity_id: intent.entity.clone(), wish: intent.wish.clone(), until, done };

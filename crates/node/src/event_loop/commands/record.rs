@@ -9,7 +9,7 @@ use crosshome_core::{
     intent::{Intent, Outcome, Wish},
 };
 
-use super::super::Loop;
+use super::super::{Loop, now_ms};
 use crate::{
     defaults::TAKEN,
     store::{Batch, HistoryRow, MemoKey},
@@ -41,6 +41,7 @@ impl Loop {
             key: key.clone(),
             dot: intent.id,
             at_ms: intent.id.hlc.ms(),
+            recorded_ms: now_ms(),
             author: intent.id.actor.home,
             cause: "person".into(),
             state: if state == "null" { String::new() } else { state },

@@ -151,7 +151,7 @@ impl ConflictLog {
     }
 
     /// Takes out what the store lacks.
-    pub(super) fn take_memos(&mut self) -> Vec<(MemoKey, Option<String>)> {
+    pub(crate) fn take_memos(&mut self) -> Vec<(MemoKey, Option<String>)> {
         std::mem::take(&mut self.memos)
     }
 

@@ -93,7 +93,7 @@ CREATE TABLE memos (
   PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
--- Past versions of documents: the newest of each, for a month.
+-- Past versions of documents: the newest of each, for a month since they came here.
 CREATE TABLE history (
   number      INTEGER PRIMARY KEY,
   space       INTEGER NOT NULL,
@@ -101,7 +101,8 @@ CREATE TABLE history (
   stamp       INTEGER NOT NULL,            -- stamp, home and incarnation name the change
   home        TEXT    NOT NULL,
   incarnation INTEGER NOT NULL,
-  at          INTEGER NOT NULL,            -- milliseconds since 1970
+  at          INTEGER NOT NULL,            -- milliseconds since 1970, by its author's clock
+  recorded    INTEGER NOT NULL,            -- the same by this home's clock, when it came here
   author      TEXT    NOT NULL,
   cause       TEXT    NOT NULL,            -- person, automation, device, strategy
   state       TEXT    NOT NULL,            -- JSON

@@ -1,12 +1,33 @@
 //! Copies: whole whatever is written meanwhile, gone from the directory at once, and not believed when others made them.
 
-use std::{fs, io::Read, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, hash::Hasher, io::Read, os::unix::fs::PermissionsExt, path::Path};
 
+use crosshome_core::table::Entity;
 use rusqlite::Connection;
+use siphasher::sip::SipHasher13;
 
 use super::super::{StoreError, adopt, copy, copy::NAME};
 use super::scenes::*;
-use crate::store::{MemoKey, Store};
+use crate::store::{Batch, EntityRow, MemoKey, Store};
+
+/// Changes a record, and puts its checksum right; tells whether what was to be changed was there.
+fn forge(store: &Connection, from: &[u8], to: &[u8]) -> bool {
+    let sql = "SELECT birth, seq, entity_id, record FROM entities";
+    let mut all = store.prepare(sql).expect("as it was made");
+    let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+    for row in rows.expect("rows") {
+        let (birth, seq, id, mut record): (i64, i64, String, Vec<u8>) = row.expect("a row");
+        let Some(at) = record.windows(from.len()).position(|bytes| bytes == from) else { continue };
+        record[at..at + from.len()].copy_from_slice(to);
+        let mut sum = SipHasher13::new_with_key(b"crosshome record");
+        let number = [birth.to_le_bytes(), seq.to_le_bytes()].concat();
+        [&HERE.0[..], id.as_bytes(), &[0xff], &number, &record[8..]].iter().for_each(|part| sum.write(part));
+        record[..8].copy_from_slice(&sum.finish().to_le_bytes());
+        store.execute("UPDATE entities SET record = ?1 WHERE birth = ?2", (record, birth)).expect("changed");
+        return true;
+    }
+    false
+}
 
 fn note() -> MemoKey {
     MemoKey { kind: "restored".into(), name: "pending".into() }
@@ -85,6 +106,9 @@ fn store_with_anything_of_its_own_is_refused() {
         "PRAGMA application_id = 1",
         "UPDATE entities SET record = x'00'",
         "UPDATE home SET home = 'nobody'",
+        "UPDATE home SET head = 9223372036854775807",
+        "UPDATE home SET clock = -1",
+        "INSERT INTO history VALUES (1, 1, '', 0, '', 0, 0, 0, '', '', '', '', '')",
         "INSERT INTO peers VALUES ('x', x'00', '', NULL, x'00', 1, 1, 'code', '[]', 0)",
     ] {
         let dir = tempfile::tempdir().expect("a folder");
@@ -107,4 +131,39 @@ fn rubbish_and_cut_stores_are_refused() {
     torn[5000..9000].fill(0x55);
     fs::write(&file, torn).expect("own file");
     assert!(adopt(&file, &note(), "{}").is_err());
+}
+
+#[test]
+fn record_that_was_forged_with_its_checksum_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = copied(dir.path());
+    let whole = fs::read(&file).expect("own file");
+    for (from, to) in [
+        (&b"\x64\"on\""[..], &b"\x64\"o\xff\""[..]), // a state that is no text
+        (b"\"Hall\"", b"{Hall}"),                    // a name that is no JSON
+        (b"\x82\x65state", b"\x82\x65\xfftate"),     // a group without a name
+        (b"\x82\x65state", b"\x92\x65state"),        // no group at all
+    ] {
+        fs::write(&file, &whole).expect("own file");
+        let store = Connection::open(&file).expect("a database");
+        assert!(forge(&store, from, to), "{from:x?} is there");
+        drop(store);
+        assert!(matches!(adopt(&file, &note(), "{}"), Err(StoreError::Damaged { .. })), "{to:x?}");
+    }
+}
+
+#[test]
+fn entity_that_stands_there_twice_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = copied(dir.path());
+    let (mut store, mut scene) = fill(&dir.path().join("other"));
+    let mut row = scene.change(1, "twice", true).entities.remove(0);
+    let entity = scene.replica.find(&row.place.key).expect("it was made").clone();
+    row = EntityRow::of(&Entity { birth: 99, ..entity });
+    store.commit(&Batch { entities: vec![row], ..Batch::default() }).expect("stored");
+    let mut bytes = Vec::new();
+    copy(&dir.path().join("other")).expect("copied").file.read_to_end(&mut bytes).expect("readable");
+    fs::write(&file, bytes).expect("own file");
+    let refused = adopt(&file, &note(), "{}").expect_err("one of both would be lost");
+    assert!(refused.to_string().contains("twice"), "{refused}");
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crosshome_core::{
     EntityId, EntityKey, HomeId, Space,
+    defaults::LAST_PLACE,
     dot::{Actor, Dot, VersionVector},
     epoch::Cursor,
     grant::{Grant, Right, Selector, Traits},
@@ -22,14 +23,14 @@ use crate::{
     store::{Batch, EntityRow, HistoryRow, MemoKey, PeerRow, RegistryRow, Store, Stored},
 };
 
-const PLACE: std::ops::Range<u64> = 0..i64::MAX as u64;
+const PLACE: std::ops::Range<u64> = 0..LAST_PLACE;
 
 fn home() -> impl Strategy<Value = HomeId> {
     (0..4u8).prop_map(|n| HomeId([n; 32]))
 }
 
 fn dot() -> impl Strategy<Value = Dot> {
-    (home(), any::<u32>(), any::<u64>())
+    (home(), any::<u32>(), 0..1u64 << 63)
         .prop_map(|(home, incarnation, hlc)| Dot { actor: Actor { home, incarnation }, hlc: Hlc(hlc) })
 }
 
@@ -113,11 +114,12 @@ fn registered() -> impl Strategy<Value = RegistryRow> {
 }
 
 fn version_row() -> impl Strategy<Value = HistoryRow> {
-    (entity_key(), dot(), 0..1_000u64, home(), any::<[String; 4]>()).prop_map(
-        |(key, dot, at_ms, author, [cause, state, attributes, outcome])| HistoryRow {
+    (entity_key(), dot(), (any::<u32>(), 0..1_000u64), home(), any::<[String; 4]>()).prop_map(
+        |(key, dot, (at_ms, recorded_ms), author, [cause, state, attributes, outcome])| HistoryRow {
             key,
             dot,
-            at_ms,
+            at_ms: at_ms.into(),
+            recorded_ms,
             author,
             cause,
             state,
@@ -140,7 +142,7 @@ prop_compose! {
     /// A batch whose entities, of eight births, stand at places from `first` on.
     fn batch(first: u64)(
         (durable, head, actor, clock) in
-            (any::<bool>(), PLACE, option::of(dot()), option::of(any::<u64>())),
+            (any::<bool>(), PLACE, option::of(dot()), option::of(0..1u64 << 63)),
         epochs in option::of(vec(any::<u64>(), 0..4)),
         entities in vec((1..9u64, entity()), 0..8),
         removed in vec((1..9u64, entity_key()), 0..3),
@@ -297,6 +299,21 @@ fn history_goes_on_after_a_clock_that_was_ahead() {
     store.commit(&Batch { history: vec![past(1, 7)], ..Batch::default() }).unwrap();
     let kept = store.history(&key(1)).unwrap();
     assert_eq!((kept.len(), kept.last()), (HISTORY_PER_ENTITY as usize, Some(&past(1, 7))));
+}
+
+#[test]
+fn version_is_kept_by_when_it_came_here_whatever_its_author_takes_the_time_to_be() {
+    let (mut store, _) = Store::in_memory().unwrap();
+    let month = HISTORY_AGE.as_millis() as u64;
+    let now = 2 * month;
+    let came = |number, at_ms, recorded_ms| HistoryRow { recorded_ms, ..past(number, at_ms) };
+    let mut put = |rows: Vec<HistoryRow>| {
+        store.commit(&Batch { history: rows, ..Batch::default() }).unwrap();
+        [1, 2, 3].map(|number| store.history(&key(number)).unwrap().len())
+    };
+    assert_eq!(put(vec![came(1, 0, now), came(2, 100 * month, now), came(3, now, now)]), [1, 1, 1]);
+    assert_eq!(put(vec![came(4, 0, now + month)]), [1, 1, 1], "a clock that is behind has its time too");
+    assert_eq!(put(vec![came(4, 1, now + month + 1)]), [0, 0, 0], "one that is ahead has no more than that");
 }
 
 #[test]

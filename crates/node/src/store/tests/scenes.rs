@@ -67,6 +67,7 @@ pub(super) fn past(number: u64, at_ms: u64) -> HistoryRow {
         key: key(number),
         dot: Dot { actor: Actor::first(HERE), hlc: Hlc::at(at_ms) },
         at_ms,
+        recorded_ms: at_ms,
         author: HERE,
         cause: "person".into(),
         state: r#""on""#.into(),

@@ -231,7 +231,7 @@ mod tests {
         for entity in [
             Entity { seq: u64::MAX, ..lamp.clone() },
             Entity { birth: u64::MAX, ..lamp.clone() },
-            Entity { born: Hlc(u64::MAX), ..lamp.clone() },
+            Entity { born: (0, Hlc(u64::MAX)), ..lamp.clone() },
             Entity {
                 siblings: lamp
                     .siblings

@@ -1,0 +1,17 @@
+//! `sharing._engine`: what the Python package `sharing` stands on.
+//!
+//! The Python files beside this crate are the typed faces that people import; the work is done here.
+//! `error` has the one place where errors become exceptions, `json` the border that values cross.
+
+use pyo3::pymodule;
+
+mod error;
+mod json;
+
+/// The compiled part of `sharing`.
+#[pymodule]
+mod _engine {
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python spells it so")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

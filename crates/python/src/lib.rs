@@ -5,6 +5,7 @@
 
 use pyo3::pymodule;
 
+mod command;
 mod error;
 mod json;
 
@@ -14,4 +15,7 @@ mod _engine {
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python spells it so")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use crate::command::run_command;
 }

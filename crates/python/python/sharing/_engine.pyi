@@ -4,4 +4,11 @@ from collections.abc import Sequence
 
 __version__: str
 
-def run_command(words: Sequence[str], itself: Sequence[str]) -> int: ...
+class Executor:
+    """Runs Rust futures on one asyncio event loop."""
+
+    def run(self) -> None:
+        """Delivers what has come; asyncio calls it when the descriptor is readable."""
+
+def run_command(words: Sequence[str], itself: Sequence[str]) -> int:
+    """Does what was typed and returns the exit code; `itself` starts the command anew."""

@@ -6,8 +6,10 @@
 
 use pyo3::pymodule;
 
+mod arguments;
 mod callbacks;
 mod command;
+mod discovery;
 mod error;
 mod executor;
 mod json;
@@ -15,6 +17,9 @@ mod json;
 /// The compiled part of `sharing`.
 #[pymodule]
 mod _engine {
+    #[pymodule_export]
+    use crate::discovery::Discovery;
+
     #[pymodule_export]
     use crate::executor::Executor;
 

@@ -7,6 +7,7 @@
 use pyo3::pymodule;
 
 mod callbacks;
+mod command;
 mod error;
 mod executor;
 mod json;
@@ -20,4 +21,7 @@ mod _engine {
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python spells it so")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use crate::command::run_command;
 }

@@ -1,5 +1,7 @@
 """The compiled part of the package; people import the modules beside it."""
 
+from collections.abc import Sequence
+
 __version__: str
 
 class Executor:
@@ -7,3 +9,5 @@ class Executor:
 
     def run(self) -> None:
         """Delivers what has come; asyncio calls it when the descriptor is readable."""
+
+def run_command(words: Sequence[str], itself: Sequence[str]) -> int: ...

@@ -170,7 +170,7 @@ impl Loop {
         let Parts { judge, aloof, discovery, listener, inbox, events, post, .. } = parts;
         let Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored } =
             stores;
-        let keeper = Keeper::new(committer, stored, &replica, post.clone());
+        let keeper = Keeper::new(committer, stored, &replica, me.in_memory, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
         for row in peers.rows() {

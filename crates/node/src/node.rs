@@ -360,7 +360,9 @@ impl Node {
         let met = self.ask(request).await?;
         let begins = |text: &str| text.to_lowercase().starts_with(&home.to_lowercase());
         match address {
-            Some(address) if !begins(&met.name) && !begins(&met.id) && met.id.parse() != home.parse::<HomeId>() => {
+            Some(address)
+                if !begins(&met.name) && !begins(&met.id) && met.id.parse() != home.parse::<HomeId>() =>
+            {
                 let reason = format!("{} answers at {address}", met.name);
                 Err(NodeError::Unreachable { home: home.into(), reason })
             }

@@ -69,7 +69,8 @@ fn answer_that_was_never_asked_for_reaches_nothing_new() {
     let session = villa.session.as_mut().unwrap();
     let mark = session.mark();
     let effects = session.receive(&mut villa.replica, &Message::Marked(u64::MAX).encode(), NOW).unwrap();
-    let reached = effects.iter().any(|effect| matches!(effect, Effect::Marked { number, .. } if *number > mark));
+    let reached =
+        effects.iter().any(|effect| matches!(effect, Effect::Marked { number, .. } if *number > mark));
     assert!(!reached);
     hears(&mut villa, &mut flat);
 }

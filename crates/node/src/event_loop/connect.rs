@@ -58,7 +58,8 @@ impl Loop {
             return;
         }
         let manual = self.me.config.sync.peers.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none() && peer.cloned.is_none() && !peer.apart)
+        let Some(peer) =
+            self.peers.get_mut(id).filter(|peer| peer.link.is_none() && peer.cloned.is_none() && !peer.apart)
         else {
             return;
         };
@@ -186,11 +187,15 @@ impl Dial {
     }
 
     async fn try_all(&self, addresses: &[String]) -> bool {
-        let mut failure = None;
+        let mut failure: Option<(String, String, Option<HomeId>)> = None;
         for address in addresses {
             match self.dial(address).await {
                 Ok(()) => return true,
-                Err(error) => failure = Some((address.clone(), error.to_string(), imposter(&error))),
+                // Who answers in the peer's place tells more than addresses at which nobody does.
+                Err(error) if failure.as_ref().is_none_or(|(.., imposter)| imposter.is_none()) => {
+                    failure = Some((address.clone(), error.to_string(), imposter(&error)))
+                }
+                Err(_) => {}
             }
         }
         for address in self.manual.iter().filter(|address| !addresses.contains(address)) {

@@ -59,7 +59,8 @@ impl Joining {
         self.not_reached(id, name, reason, None);
         let reason = format!("its link ended before both sides held the same: {reason}");
         for same in self.same.extract_if(.., |same| same.marks.contains_key(&id)) {
-            let _ = same.reply.send(Err(NodeError::Unreachable { home: name.into(), reason: reason.clone() }));
+            let _ =
+                same.reply.send(Err(NodeError::Unreachable { home: name.into(), reason: reason.clone() }));
         }
     }
 }
@@ -110,21 +111,21 @@ impl Loop {
 
     /// Connects to a paired home, at this address first, and answers when it is online or was not reached.
     pub(super) fn reach_now(&mut self, id: &str, address: Option<&str>, reply: Reply<PeerView>) {
-        let found = id.parse().ok().and_then(|id| Some((id, self.peers.get_mut(id)?)));
-        let Some((id, peer)) = found else { return drop(reply.send(Err(not_found("home", id)))) };
-        if peer.cloned.is_some() || !self.me.config.sync.enabled {
-            let reason = if peer.cloned.is_some() { CLONED_REASON } else { "sync is off in the configuration" };
-            let error = NodeError::Unreachable { home: peer.name().into(), reason: reason.into() };
-            return drop(reply.send(Err(error)));
+        let known = id.parse().ok().filter(|id| self.peers.get(*id).is_some());
+        let Some(id) = known else { return drop(reply.send(Err(not_found("home", id)))) };
+        let (off, in_sync) = (!self.me.config.sync.enabled, self.in_sync(id));
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        if peer.online() {
+            return drop(reply.send(Ok(peer.view(in_sync))));
+        }
+        if off || peer.cloned.is_some() {
+            let reason = if off { "sync is off in the configuration" } else { CLONED_REASON }.into();
+            return drop(reply.send(Err(NodeError::Unreachable { home: peer.name().into(), reason })));
         }
         (peer.apart, peer.failures) = (false, 0);
-        if let Some(address) = address.filter(|_| !peer.online()) {
+        if let Some(address) = address {
             peer.seen.retain(|seen| seen != address);
             peer.seen.insert(0, address.into());
-        }
-        if peer.online() {
-            let view = peer.view(self.in_sync(id));
-            return drop(reply.send(Ok(view)));
         }
         self.joining.reaching.push((id, reply));
         self.reach_after(id, Duration::ZERO);
@@ -211,7 +212,10 @@ impl Loop {
             return;
         }
         let namesake = self.peers.paired().find(|(other, peer)| {
-            *other != id && peer.link.is_none() && peer.row.name == name && peer.row.method == Method::SharedKey
+            *other != id
+                && peer.link.is_none()
+                && peer.row.name == name
+                && peer.row.method == Method::SharedKey
         });
         let Some((other, _)) = namesake else { return };
         tracing::info!(peer = %other.short(), %name, "forgotten: a home of this name has come with another key");

@@ -68,9 +68,7 @@ impl Loop {
                 let result = self.unshare(&unshare);
                 self.answer_after(reply, result);
             }
-            Request::Meet { home, address, anew, reply } => {
-                self.meet(&home, address.as_deref(), anew, reply)
-            }
+            Request::Meet { home, address, anew, reply } => self.meet(&home, address.as_deref(), anew, reply),
             Request::Reach { id, address, reply } => self.reach_now(&id, address.as_deref(), reply),
             Request::ReachAll { reply } => {
                 self.reach_all();

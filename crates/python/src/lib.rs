@@ -5,8 +5,11 @@
 
 use pyo3::pymodule;
 
+mod defaults;
 mod error;
 mod json;
+mod kept;
+mod registry;
 
 /// The compiled part of `sharing`.
 #[pymodule]
@@ -14,4 +17,7 @@ mod _engine {
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python spells it so")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use crate::registry::Registry;
 }

@@ -1,12 +1,15 @@
 //! `sharing._engine`: what the Python package `sharing` stands on.
 //!
 //! The Python files beside this crate are the typed faces that people import; the work is done here.
-//! `error` has the one place where errors become exceptions, `json` the border that values cross.
+//! `error` has the one place where errors become exceptions, `json` the border that values cross, `executor`
+//! the way in which an asyncio event loop awaits and hears the engine, `callbacks` what it calls then.
 
 use pyo3::pymodule;
 
 mod defaults;
+mod callbacks;
 mod error;
+mod executor;
 mod json;
 mod kept;
 mod registry;
@@ -14,6 +17,9 @@ mod registry;
 /// The compiled part of `sharing`.
 #[pymodule]
 mod _engine {
+    #[pymodule_export]
+    use crate::executor::Executor;
+
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python spells it so")]
     const __version__: &str = env!("CARGO_PKG_VERSION");

@@ -6,10 +6,12 @@
 
 use pyo3::pymodule;
 
-mod defaults;
 mod callbacks;
+mod conflict;
+mod defaults;
 mod error;
 mod executor;
+mod files;
 mod json;
 mod kept;
 mod registry;
@@ -25,5 +27,9 @@ mod _engine {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use crate::registry::Registry;
+    use crate::{
+        conflict::{Conflicts, Versions, check_version},
+        files::{after_fork, before_fork, stop_watching},
+        registry::Registry,
+    };
 }

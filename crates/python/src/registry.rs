@@ -252,12 +252,16 @@ impl Registry {
         py.detach(|| drop(before));
     }
 
+    /// Tells whether there is news.
+    fn has_news(&self) -> bool {
+        self.news.is_there()
+    }
+
     /// Returns the next change as id, old and new entity, or nothing.
     fn news<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(Change { id, before, after }) = self.news.next() else { return Ok(None) };
-        let shown = |body: Option<Arc<str>>| {
-            body.map(|body| entity(py, &id, &Entry::read(&id, &body)?)).transpose()
-        };
+        let shown =
+            |body: Option<Arc<str>>| body.map(|body| entity(py, &id, &Entry::read(&id, &body)?)).transpose();
         Ok(Some((&*id, shown(before)?, shown(after)?).into_pyobject(py)?.into_any()))
     }
 }
@@ -339,7 +343,10 @@ pub(crate) enum RegistryError {
     #[error("metadata: {0}")]
     Metadata(String),
     /// More homes than one entity names.
-    #[error("an entity is shared with at most {} homes by name: share it with everyone", crate::defaults::HOMES_NAMED)]
+    #[error(
+        "an entity is shared with at most {} homes by name: share it with everyone",
+        crate::defaults::HOMES_NAMED
+    )]
     Homes,
     /// Nobody has registered it.
     #[error("{0} is not registered")]

@@ -131,7 +131,8 @@ fn connect(place: &Place) -> Result<Connection, KeptError> {
     let opened = || -> rusqlite::Result<(Connection, bool, u32, u32)> {
         let connection = Connection::open_with_flags(&place.path, flags)?;
         connection.busy_timeout(BUSY_TIME)?;
-        let empty = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
+        let empty =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
         let mark = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         Ok((connection, empty, mark, version))
@@ -159,7 +160,8 @@ fn prepare(connection: &Connection, place: &Place) -> rusqlite::Result<()> {
     }
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let there: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'kept'", [], |row| row.get(0))?;
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'kept'", [], |row| row.get(0))?;
     if there == 0 {
         connection.execute_batch(SCHEMA)?;
         connection.pragma_update(None, "application_id", place.form.mark)?;
@@ -177,7 +179,9 @@ fn read(connection: &Connection, after: i64) -> rusqlite::Result<(Vec<Write>, i6
     while let Some(row) = found.next()? {
         let (id, body): (Arc<str>, Option<Arc<str>>) = (row.get(0)?, row.get(1)?);
         if row.get_ref(2)?.as_blob()? != sum(&id, body.as_deref()) {
-            return Err(rusqlite::Error::InvalidColumnName(format!("the row of {id} is not what was written")));
+            return Err(rusqlite::Error::InvalidColumnName(format!(
+                "the row of {id} is not what was written"
+            )));
         }
         last = row.get(3)?;
         rows.push((id, body));

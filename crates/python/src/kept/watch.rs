@@ -49,7 +49,8 @@ pub(crate) fn stop() {
 /// Starts the thread unless it runs.
 pub(super) fn run() {
     let (here, there) = (process::id(), RUNS_IN.load(SeqCst));
-    if here == there || STOPPED.load(SeqCst) || RUNS_IN.compare_exchange(there, here, SeqCst, SeqCst).is_err() {
+    if here == there || STOPPED.load(SeqCst) || RUNS_IN.compare_exchange(there, here, SeqCst, SeqCst).is_err()
+    {
         return;
     }
     match thread::Builder::new().name("kept".into()).spawn(watch) {

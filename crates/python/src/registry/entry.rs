@@ -105,7 +105,11 @@ impl Entry {
     }
 
     /// Sets metadata; null removes a key. `name` is what people see.
-    pub(super) fn describe(&mut self, id: &EntityId, metadata: &Map<String, Value>) -> Result<(), RegistryError> {
+    pub(super) fn describe(
+        &mut self,
+        id: &EntityId,
+        metadata: &Map<String, Value>,
+    ) -> Result<(), RegistryError> {
         for (key, value) in metadata {
             match value {
                 Value::Null => self.metadata.remove(key),

@@ -22,6 +22,10 @@ impl News {
         let _ = self.wake.set(wake); // a registry asks for it once
     }
 
+    pub(super) fn is_there(&self) -> bool {
+        !kept::lock(&self.waiting).is_empty()
+    }
+
     pub(super) fn next(&self) -> Option<Change> {
         kept::lock(&self.waiting).pop_front()
     }
@@ -33,7 +37,7 @@ impl Listener for News {
     }
 
     fn tell(&self) {
-        if kept::lock(&self.waiting).is_empty() {
+        if !self.is_there() {
             return;
         }
         Python::try_attach(|py| {

@@ -111,6 +111,11 @@ impl Outgoing {
         self.closed = true;
     }
 
+    /// Tells whether the goodbye was queued.
+    pub(super) fn closed(&self) -> bool {
+        self.closed
+    }
+
     /// Returns the next message; before the peer's hello only those that open or end a session.
     pub(super) fn next_message(&mut self, greeted: bool) -> Option<Message> {
         let opens =

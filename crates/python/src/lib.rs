@@ -8,13 +8,21 @@ use pyo3::pymodule;
 
 mod callbacks;
 mod command;
+mod conflict;
+mod defaults;
 mod error;
 mod executor;
+mod files;
 mod json;
+mod kept;
+mod registry;
 
 /// The compiled part of `sharing`.
 #[pymodule]
 mod _engine {
+    #[pymodule_export]
+    use crate::command::run_command;
+
     #[pymodule_export]
     use crate::executor::Executor;
 
@@ -23,5 +31,9 @@ mod _engine {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use crate::command::run_command;
+    use crate::{
+        conflict::{Conflicts, Versions, check_version},
+        files::{after_fork, before_fork, stop_watching},
+        registry::Registry,
+    };
 }

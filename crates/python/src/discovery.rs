@@ -12,7 +12,7 @@ use std::{
 };
 
 use crosshome_node::{
-    config::{HomeName, InterfaceName},
+    config::InterfaceName,
     discovery::{Announcement, Settings},
     home::About,
 };
@@ -42,6 +42,7 @@ use crate::{
     arguments::port,
     error::{self, ConfigError, NotRunning},
     executor::{listen, wait},
+    registry::home_name,
 };
 
 /// Looks for homes, and announces one.
@@ -281,15 +282,6 @@ fn running(life: &Life) -> PyResult<&Search> {
 fn current_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     RUNNING.import(py, "asyncio", "get_running_loop")?.call0()
-}
-
-/// Returns what a home is called: as given, or after this machine.
-fn home_name(given: Option<&str>) -> PyResult<String> {
-    let name = match given {
-        Some(given) => given.parse().map_err(|error| PyValueError::new_err(format!("home_id: {error}")))?,
-        None => HomeName::of_host(&rustix::system::uname().nodename().to_string_lossy()),
-    };
-    Ok(name.as_str().to_owned())
 }
 
 /// Returns the id that is announced while there is no home with a key.

@@ -9,14 +9,22 @@ use pyo3::pymodule;
 mod arguments;
 mod callbacks;
 mod command;
+mod conflict;
+mod defaults;
 mod discovery;
 mod error;
 mod executor;
+mod files;
 mod json;
+mod kept;
+mod registry;
 
 /// The compiled part of `sharing`.
 #[pymodule]
 mod _engine {
+    #[pymodule_export]
+    use crate::command::run_command;
+
     #[pymodule_export]
     use crate::discovery::Discovery;
 
@@ -28,5 +36,9 @@ mod _engine {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use crate::command::run_command;
+    use crate::{
+        conflict::{Conflicts, Versions, check_version},
+        files::{after_fork, before_fork, stop_watching},
+        registry::Registry,
+    };
 }

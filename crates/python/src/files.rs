@@ -1,0 +1,23 @@
+//! What Python has to say before it forks and before it ends: see `kept/fork.rs` and `kept/watch.rs`.
+
+use pyo3::prelude::*;
+
+use crate::kept::{fork, watch};
+
+/// Closes every file and keeps everybody out.
+#[pyfunction]
+pub(crate) fn before_fork(py: Python<'_>) {
+    py.detach(fork::before);
+}
+
+/// Lets everybody in again, in the parent and in the child.
+#[pyfunction]
+pub(crate) fn after_fork() {
+    fork::after();
+}
+
+/// Ends the thread that looks for what other processes write.
+#[pyfunction]
+pub(crate) fn stop_watching(py: Python<'_>) {
+    py.detach(watch::stop);
+}

@@ -17,3 +17,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = inspect.signature(pyfuncitem.obj).parameters
     asyncio.run(asyncio.wait_for(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}), LONGEST))
     return True
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Explains the marker."""
+    config.addinivalue_line("markers", "last: what has been waited for meanwhile is looked at in the end")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts those that wait for long to the end, when most of the time has passed."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)

@@ -62,6 +62,8 @@ pub struct Home {
 pub struct Options {
     /// The home's `custom` strategy where a rule has no template.
     pub custom: Option<Function>,
+    /// A search that runs already, on which the home looks and is announced instead of on one of its own.
+    pub discovery: Option<Discovery>,
 }
 
 /// Where a running home is found.
@@ -99,12 +101,15 @@ impl Home {
         let (ready, started) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel();
         let token = stop.clone();
-        let judge = Judge::new(options.custom).map_err(StartError::Thread)?;
+        let Options { custom, discovery } = options;
+        let judge = Judge::new(custom).map_err(StartError::Thread)?;
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 // As a task: to wake the future of `block_on` itself costs a call of the system every time.
-                Ok(runtime) => drop(runtime.block_on(runtime.spawn(live(config, judge, ready, token)))),
+                Ok(runtime) => {
+                    drop(runtime.block_on(runtime.spawn(live(config, judge, discovery, ready, token))))
+                }
                 Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
             }
             let _ = end.send(());
@@ -152,8 +157,8 @@ impl Drop for Home {
 
 type Ready = std::sync::mpsc::Sender<Result<(Node, About, Handle), StartError>>;
 
-async fn live(config: Config, judge: Judge, ready: Ready, stop: CancellationToken) {
-    match assemble(config, judge, &stop).await {
+async fn live(config: Config, judge: Judge, lent: Option<Discovery>, ready: Ready, stop: CancellationToken) {
+    match assemble(config, judge, lent, &stop).await {
         Ok((parts, about, node, street)) => {
             let _ = ready.send(Ok((node, about, Handle::current())));
             Loop::new(parts).run(stop.clone()).await;
@@ -182,6 +187,7 @@ impl Street {
 async fn assemble(
     config: Config,
     judge: Judge,
+    lent: Option<Discovery>,
     stop: &CancellationToken,
 ) -> Result<(Parts, About, Node, Street), StartError> {
     let started = Instant::now();
@@ -210,7 +216,7 @@ async fn assemble(
     let api = open_api(&config, node.clone()).await?;
     let api_url = api.url().to_owned();
     let api = tokio::spawn(api.serve(stop.clone()));
-    let discovery = announce(&config, id, &name, sync_address).await;
+    let discovery = announce(&config, lent, id, &name, sync_address).await;
     let about = About { id, name: name.clone(), sync_address, api_url: api_url.clone(), data_dir };
     let me = Me {
         id,
@@ -343,17 +349,15 @@ async fn open_api(config: &Config, node: Node) -> Result<Api, StartError> {
 /// Looks and is seen, if that is wanted and possible: a home without multicast still has its addresses.
 async fn announce(
     config: &Config,
+    lent: Option<Discovery>,
     id: HomeId,
     name: &str,
     sync: Option<SocketAddr>,
 ) -> Option<Arc<Discovery>> {
-    let port = sync.filter(|_| config.discovery.enabled)?.port();
-    let settings = discovery::Settings {
-        mdns_port: config.discovery.port.get(),
-        interfaces: config.discovery.interfaces.iter().map(|name| name.as_str().to_owned()).collect(),
-    };
+    let wanted = config.discovery.enabled || lent.is_some();
+    let port = sync.filter(|_| wanted)?.port();
     let started = async {
-        let discovery = Discovery::start(settings)?;
+        let discovery = lent.map_or_else(|| Discovery::start(looking(config)), Ok)?;
         discovery.publish(Announcement::new(id.to_string(), name, port)).await?;
         Ok::<_, discovery::DiscoveryError>(discovery)
     };
@@ -363,6 +367,14 @@ async fn announce(
             tracing::warn!(%error, "no discovery: other homes are reached by their addresses only");
             None
         }
+    }
+}
+
+fn looking(config: &Config) -> discovery::Settings {
+    discovery::Settings {
+        mdns_port: config.discovery.port.get(),
+        interfaces: config.discovery.interfaces.iter().map(|name| name.as_str().to_owned()).collect(),
+        instance_name: None,
     }
 }
 

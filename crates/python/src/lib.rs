@@ -7,6 +7,7 @@
 use pyo3::pymodule;
 
 mod callbacks;
+mod command;
 mod conflict;
 mod defaults;
 mod error;
@@ -19,6 +20,9 @@ mod registry;
 /// The compiled part of `sharing`.
 #[pymodule]
 mod _engine {
+    #[pymodule_export]
+    use crate::command::run_command;
+
     #[pymodule_export]
     use crate::executor::Executor;
 

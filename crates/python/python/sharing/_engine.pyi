@@ -1,6 +1,6 @@
 """The compiled part of the package; people import the modules beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sharing.registry import SharedEntity
@@ -12,6 +12,8 @@ class Executor:
 
     def run(self) -> None:
         """Delivers what has come; asyncio calls it when the descriptor is readable."""
+
+def run_command(words: Sequence[str], itself: Sequence[str]) -> int: ...
 
 class Registry:
     """Which entities are shared, and with whom, kept in a file; its face is ``sharing.registry``."""

@@ -28,13 +28,13 @@ class Listeners:
         if not callable(callback):
             raise TypeError(f"a callback must be callable, not {type(callback).__name__}")
         loop = _running()
-        self._all.append((callback, loop and weakref.ref(loop)))
+        self._all.append((callback, None if loop is None else weakref.ref(loop)))
 
     def tell(self, *arguments: object) -> None:
         """Calls every function."""
         here = _running()
         for callback, given_on in list(self._all):
-            loop = given_on and given_on()
+            loop = None if given_on is None else given_on()
             if loop is None or loop is here or not loop.is_running():
                 _call(callback, arguments)
                 continue

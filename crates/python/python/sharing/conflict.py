@@ -180,14 +180,15 @@ class ConflictResolver:
         name, function = self._strategy(strategy)
         shown = None if before is None else _json(before, "before")
         versions = _engine.Versions(entity_id, _json(local, "local"), _json(remote, "remote"), shown)
-        local, remote, before = _copy(local), _copy(remote), before and _copy(before)
+        ours, theirs = _copy(local), _copy(remote)
         if versions.same():
-            return _built_in("latest-wins", versions, local, remote)
+            return _built_in("latest-wins", versions, ours, theirs)
         error = None
         if function is None:
-            resolution = _built_in(name, versions, local, remote)
+            resolution = _built_in(name, versions, ours, theirs)
         else:
-            resolution, error = _custom(function, versions, local, remote, before)
+            known = None if before is None else _copy(before)
+            resolution, error = _custom(function, versions, ours, theirs, known)
         self._keep(versions, name, None if name == "user-choice" else resolution, error)
         return resolution
 
@@ -368,7 +369,7 @@ def _custom(
 ) -> tuple[Version, str | None]:
     """Returns what a function makes of a conflict, or what stands in for it and why."""
     try:
-        arguments = [_copy(local), _copy(remote)]
+        arguments: list[Version | None] = [_copy(local), _copy(remote)]
         if takes_before(function):
             arguments.append(before)
         answer = function(*arguments)

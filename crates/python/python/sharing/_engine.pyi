@@ -39,6 +39,8 @@ class Executor:
     def run(self) -> None:
         """Delivers what has come; asyncio calls it when the descriptor is readable."""
 
+def run_command(words: Sequence[str], itself: Sequence[str]) -> int: ...
+
 class Registry:
     """Which entities are shared, and with whom, kept in a file; its face is ``sharing.registry``."""
 
@@ -102,6 +104,7 @@ class Sync:
         data_dir: str | None,
         strategy: str,
         decide: Callable[..., dict[str, Any]] | None,
+        discovery: Discovery | None,
     ) -> None: ...
     @property
     def name(self) -> str: ...
@@ -117,6 +120,12 @@ class Sync:
 
     def start(self) -> Awaitable[None] | None: ...
     def stop(self) -> Awaitable[None]: ...
+    def announce(self) -> None:
+        """Has the borrowed search announce this home."""
+
+    def withdraw(self) -> None:
+        """Gives the borrowed search back."""
+
     def stop_now(self) -> None:
         """Stops the home and waits for it, but not for long."""
 

@@ -51,7 +51,31 @@ pub(crate) fn read_object(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Json
 /// None for what the engine has written.
 pub(crate) fn write<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    LOADS.import(py, "json", "loads")?.call1((text,))
+    static WHOLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let loads = LOADS.import(py, "json", "loads")?;
+    if !has_long_number(text) {
+        return loads.call1((text,));
+    }
+    let whole =
+        WHOLE.get_or_try_init(py, || Ok::<_, PyErr>(wrap_pyfunction!(whole, py)?.into_any().unbind()))?;
+    let options = PyDict::new(py);
+    options.set_item("parse_int", whole)?;
+    loads.call((text,), Some(&options))
+}
+
+/// Tells whether there may be a whole number beyond [`MAX_EXACT`], which has 16 digits.
+fn has_long_number(text: &str) -> bool {
+    text.as_bytes().split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= 16)
+}
+
+/// Reads a whole number: beyond [`MAX_EXACT`] as the double that it is, because JSON writes only as many of its
+/// digits as tell it from others, and an int would be another number.
+#[pyfunction]
+fn whole<'py>(py: Python<'py>, digits: &str) -> PyResult<Bound<'py, PyAny>> {
+    match digits.parse::<i64>().ok().filter(|exact| (-MAX_EXACT..=MAX_EXACT).contains(exact)) {
+        Some(exact) => Ok(exact.into_pyobject(py)?.into_any()),
+        None => Ok(digits.parse::<f64>()?.into_pyobject(py)?.into_any()),
+    }
 }
 
 /// Returns the name of a value's type, for errors.

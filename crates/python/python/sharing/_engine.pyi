@@ -107,6 +107,7 @@ class Sync:
         data_dir: str | None,
         strategy: str,
         decide: Callable[..., dict[str, Any]] | None,
+        discovery: Discovery | None,
     ) -> Sync: ...
     @property
     def name(self) -> str: ...
@@ -122,6 +123,12 @@ class Sync:
 
     def start(self) -> Awaitable[None] | None: ...
     def stop(self) -> Awaitable[None]: ...
+    def announce(self) -> None:
+        """Has the borrowed search announce this home."""
+
+    def withdraw(self) -> None:
+        """Gives the borrowed search back."""
+
     def stop_now(self) -> None:
         """Stops the home and waits for it, but not for long."""
 

@@ -77,6 +77,13 @@ impl Version {
         rest.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
+    /// Returns what it says of anything but state, attributes, time and author.
+    fn said_beside(&self) -> Map<String, Value> {
+        let mut rest = self.rest();
+        rest.retain(|name, _| !WHEN_AND_WHO.contains(&name.as_str()));
+        rest
+    }
+
     fn has_attributes(&self) -> bool {
         self.members.get("attributes").is_some_and(Value::is_object)
     }
@@ -95,16 +102,7 @@ pub(crate) fn later(local: &Version, remote: &Version) -> Side {
 
 /// Tells whether two versions say the same, whenever and by whom they were written.
 pub(crate) fn same(local: &Version, remote: &Version) -> bool {
-    let said = |version: &Version| {
-        let said = |(name, _): &(&String, &Value)| !WHEN_AND_WHO.contains(&name.as_str());
-        version
-            .members
-            .iter()
-            .filter(said)
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect::<Map<_, _>>()
-    };
-    said(local) == said(remote)
+    local.fields() == remote.fields() && local.said_beside() == remote.said_beside()
 }
 
 /// Returns what two versions make together.

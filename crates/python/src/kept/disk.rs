@@ -59,7 +59,7 @@ impl Disk {
 
     /// Tells whether the open file is the one at its path.
     pub(super) fn is_still_at(&self, place: &Place) -> bool {
-        place::identity_of(&self.file).ok() == place.identity()
+        place::identity_of(&self.file).is_ok_and(|identity| place.identity() == Some(identity))
     }
 
     /// Judges the file by its beginning once more.

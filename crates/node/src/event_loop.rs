@@ -42,6 +42,7 @@ mod doctor;
 mod doubt;
 mod entities;
 mod history;
+mod joining;
 mod keeper;
 mod link;
 mod links;
@@ -63,6 +64,7 @@ use commands::{Commands, Performed};
 pub(crate) use conflicts::ConflictLog;
 use conflicts::Records;
 use deciding::{Decided, Deciding};
+use joining::Joining;
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
 use metrics::Metrics;
@@ -106,6 +108,8 @@ pub(crate) struct Me {
     pub(crate) config: Config,
     pub(crate) sync_port: Option<u16>,
     pub(crate) api: Option<String>,
+    /// Whether nothing of it outlives the program.
+    pub(crate) in_memory: bool,
     pub(crate) started: Instant,
 }
 
@@ -121,6 +125,7 @@ pub(crate) struct Loop {
     desk: Desk,
     commands: Commands,
     deciding: Deciding,
+    joining: Joining,
     policies: Policies,
     records: Records,
     registry: Registry,
@@ -150,6 +155,8 @@ pub(crate) struct Parts {
     pub(crate) stores: Stores,
     pub(crate) committer: Committer,
     pub(crate) judge: Judge,
+    /// Whether the home reaches for nobody until it is asked to.
+    pub(crate) aloof: bool,
     pub(crate) discovery: Option<Arc<Discovery>>,
     pub(crate) listener: Option<Arc<Listener>>,
     pub(crate) inbox: Inbox,
@@ -160,10 +167,10 @@ pub(crate) struct Parts {
 impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
-        let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
+        let Parts { judge, aloof, discovery, listener, inbox, events, post, .. } = parts;
         let Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored } =
             stores;
-        let keeper = Keeper::new(committer, stored, &replica, post.clone());
+        let keeper = Keeper::new(committer, stored, &replica, me.in_memory, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
         for row in peers.rows() {
@@ -187,6 +194,7 @@ impl Loop {
             desk,
             commands,
             deciding: Deciding::new(judge),
+            joining: Joining::new(aloof),
             policies,
             records: Records::new(conflicts),
             registry,
@@ -224,6 +232,7 @@ impl Loop {
                     self.expire_commands();
                     self.mark_synced();
                     self.doubt_silent_links();
+                    self.give_up_joining();
                 }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
@@ -293,6 +302,7 @@ impl Loop {
                 Effect::Pinged { peer, nonce } => self.commands.pinged(peer, nonce),
                 Effect::Rotated { peer, statement } => self.follow_rotation(peer, &statement),
                 Effect::Echo { peer, nonce } => self.peers.echo(peer, nonce),
+                Effect::Marked { peer, number } => self.marked(peer, number),
                 Effect::Report { peer, incident } => self.report(peer, incident),
             }
         }

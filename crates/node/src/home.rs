@@ -41,9 +41,10 @@ use crate::{
     event_loop::{ConflictLog, Event, Loop, Me, Parts, Stores, now_ms, shut_out, taken_before},
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
+    memory::Memory,
     node::Node,
     policies::Policies,
-    store::{Batch, Committer, Folder, MemoKey, Store, StoreError},
+    store::{Batch, Committer, Folder, MemoKey, Store, StoreError, Stored},
     views::Restored,
 };
 
@@ -64,6 +65,12 @@ pub struct Options {
     pub custom: Option<Function>,
     /// A search that runs already, on which the home looks and is announced instead of on one of its own.
     pub discovery: Option<Discovery>,
+    /// Where key and store are kept, instead of the data directory.
+    pub memory: Option<Memory>,
+    /// Whether there is no API: whoever holds the [`Node`] is the only caller.
+    pub without_api: bool,
+    /// Whether only those who come by themselves are let in, until [`Node::connect_all`].
+    pub aloof: bool,
 }
 
 /// Where a running home is found.
@@ -76,8 +83,8 @@ pub struct About {
     /// Where peers connect.
     pub sync_address: Option<SocketAddr>,
     /// Where programs on this machine reach the API.
-    pub api_url: String,
-    /// Where its data are.
+    pub api_url: Option<String>,
+    /// Where its data are, unless they are in memory.
     pub data_dir: PathBuf,
 }
 
@@ -101,14 +108,14 @@ impl Home {
         let (ready, started) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel();
         let token = stop.clone();
-        let Options { custom, discovery } = options;
-        let judge = Judge::new(custom).map_err(StartError::Thread)?;
+        let mut options = options;
+        let judge = Judge::new(options.custom.take()).map_err(StartError::Thread)?;
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 // As a task: to wake the future of `block_on` itself costs a call of the system every time.
                 Ok(runtime) => {
-                    drop(runtime.block_on(runtime.spawn(live(config, judge, discovery, ready, token))))
+                    drop(runtime.block_on(runtime.spawn(live(config, judge, options, ready, token))))
                 }
                 Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
             }
@@ -157,8 +164,8 @@ impl Drop for Home {
 
 type Ready = std::sync::mpsc::Sender<Result<(Node, About, Handle), StartError>>;
 
-async fn live(config: Config, judge: Judge, lent: Option<Discovery>, ready: Ready, stop: CancellationToken) {
-    match assemble(config, judge, lent, &stop).await {
+async fn live(config: Config, judge: Judge, options: Options, ready: Ready, stop: CancellationToken) {
+    match assemble(config, judge, options, &stop).await {
         Ok((parts, about, node, street)) => {
             let _ = ready.send(Ok((node, about, Handle::current())));
             Loop::new(parts).run(stop.clone()).await;
@@ -172,7 +179,7 @@ async fn live(config: Config, judge: Judge, lent: Option<Discovery>, ready: Read
 /// What listens, to be closed after the loop has ended.
 struct Street {
     listener: Option<Arc<Listener>>,
-    api: tokio::task::JoinHandle<()>,
+    api: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Street {
@@ -180,25 +187,27 @@ impl Street {
         if let Some(listener) = self.listener.and_then(Arc::into_inner) {
             listener.stop().await;
         }
-        let _ = self.api.await;
+        if let Some(api) = self.api {
+            let _ = api.await;
+        }
     }
 }
 
 async fn assemble(
     config: Config,
     judge: Judge,
-    lent: Option<Discovery>,
+    options: Options,
     stop: &CancellationToken,
 ) -> Result<(Parts, About, Node, Street), StartError> {
     let started = Instant::now();
     channel::warm_up();
     let data_dir = config.data_dir.clone();
-    make_dir(&data_dir)?;
-    let folder = Folder::claim(&data_dir)?;
-    backup::finish(folder.path(), &config.sync.encryption.key_path)?;
-    let (mut store, stored) = Store::open_in(folder)?;
-    let expect = if stored.actor.is_some() { Expect::Existing } else { Expect::First };
-    let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
+    let Options { discovery: lent, memory, without_api, aloof, .. } = options;
+    let in_memory = memory.is_some();
+    let (mut store, stored, identity) = match memory {
+        Some(memory) => remembered(&memory)?,
+        None => on_disk(&config)?,
+    };
     stored.check_home(identity.id())?;
     let (id, name) = (identity.id(), config.home_name.as_str().to_owned());
     let (stores, first) = recall(&mut store, stored, id, &config)?;
@@ -213,9 +222,9 @@ async fn assemble(
     let listener = listen(&config, &endpoint, &post)?.map(Arc::new);
     let sync_address = listener.as_ref().map(|listener| listener.address());
     let (node, inbox) = Node::open();
-    let api = open_api(&config, node.clone()).await?;
-    let api_url = api.url().to_owned();
-    let api = tokio::spawn(api.serve(stop.clone()));
+    let api = if without_api { None } else { Some(open_api(&config, node.clone()).await?) };
+    let api_url = api.as_ref().map(|api| api.url().to_owned());
+    let api = api.map(|api| tokio::spawn(api.serve(stop.clone())));
     let discovery = announce(&config, lent, id, &name, sync_address).await;
     let about = About { id, name: name.clone(), sync_address, api_url: api_url.clone(), data_dir };
     let me = Me {
@@ -223,7 +232,8 @@ async fn assemble(
         name,
         config,
         sync_port: sync_address.map(|address| address.port()),
-        api: Some(api_url),
+        api: api_url,
+        in_memory,
         started,
     };
     tracing::info!(
@@ -239,6 +249,7 @@ async fn assemble(
         stores,
         committer,
         judge,
+        aloof,
         discovery,
         listener: listener.clone(),
         inbox,
@@ -248,10 +259,26 @@ async fn assemble(
     Ok((parts, about, node, Street { listener, api }))
 }
 
+/// Opens store and key in the data directory.
+fn on_disk(config: &Config) -> Result<(Store, Stored, Identity), StartError> {
+    make_dir(&config.data_dir)?;
+    let folder = Folder::claim(&config.data_dir)?;
+    backup::finish(folder.path(), &config.sync.encryption.key_path)?;
+    let (store, stored) = Store::open_in(folder)?;
+    let expect = if stored.actor.is_some() { Expect::Existing } else { Expect::First };
+    let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
+    Ok((store, stored, identity))
+}
+
+fn remembered(memory: &Memory) -> Result<(Store, Stored, Identity), StartError> {
+    let (store, stored) = memory.store()?;
+    Ok((store, stored, memory.identity()))
+}
+
 /// Puts back what was stored, and opens a new epoch.
 fn recall(
     store: &mut Store,
-    stored: crate::store::Stored,
+    stored: Stored,
     id: HomeId,
     config: &Config,
 ) -> Result<(Stores, Batch), StartError> {

@@ -16,6 +16,7 @@ mod files;
 mod json;
 mod kept;
 mod registry;
+mod sync;
 
 /// The compiled part of `sharing`.
 #[pymodule]
@@ -35,5 +36,6 @@ mod _engine {
         conflict::{Conflicts, Versions, check_version},
         files::{after_fork, before_fork, stop_watching},
         registry::Registry,
+        sync::Sync,
     };
 }

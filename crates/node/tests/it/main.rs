@@ -6,4 +6,5 @@ mod commands;
 mod conflicts;
 mod homes;
 mod houses;
+mod joining;
 mod strategies;

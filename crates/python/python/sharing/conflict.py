@@ -314,6 +314,26 @@ class ConflictResolver:
     def __repr__(self) -> str:
         return f"ConflictResolver({self.home_id!r})"
 
+    def strategy(self, name: str) -> Strategy:
+        """Returns the function that is registered under a name.
+
+        Args:
+            name: The name.
+
+        Raises:
+            ValueError: None is.
+
+        Example:
+            >>> from sharing.conflict import ConflictResolver
+            >>> resolver = ConflictResolver("villa")
+            >>> resolver.register_strategy("mine", lambda local, remote: local)
+            >>> resolver.strategy("mine")({"state": "on"}, {"state": "off"})
+            {'state': 'on'}
+        """
+        if name not in self._functions:
+            raise ValueError(f"no function is registered as {name!r}")
+        return self._functions[name]
+
     def _strategy(self, strategy: str | Strategy) -> tuple[str, Strategy | None]:
         """Returns the name of a strategy, and its function unless it is built in."""
         if callable(strategy):

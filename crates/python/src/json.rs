@@ -56,7 +56,8 @@ pub(crate) fn write<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyA
     if !has_long_number(text) {
         return loads.call1((text,));
     }
-    let whole = WHOLE.get_or_try_init(py, || Ok::<_, PyErr>(wrap_pyfunction!(whole, py)?.into_any().unbind()))?;
+    let whole =
+        WHOLE.get_or_try_init(py, || Ok::<_, PyErr>(wrap_pyfunction!(whole, py)?.into_any().unbind()))?;
     let options = PyDict::new(py);
     options.set_item("parse_int", whole)?;
     loads.call((text,), Some(&options))

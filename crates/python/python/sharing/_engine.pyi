@@ -1,11 +1,12 @@
 """The compiled part of the package; people import the modules beside it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self, final
 
 from sharing.conflict import Conflict
 from sharing.registry import SharedEntity
 
+__all__: list[str]
 __version__: str
 
 class Executor:
@@ -16,10 +17,11 @@ class Executor:
 
 def run_command(words: Sequence[str], itself: Sequence[str]) -> int: ...
 
+@final
 class Registry:
     """Which entities are shared, and with whom, kept in a file; its face is ``sharing.registry``."""
 
-    def __init__(self, path: str | None, home: str | None) -> None: ...
+    def __new__(cls, path: str | None, home: str | None) -> Self: ...
     def register(self, id: str, shared: bool, home: str | None, metadata: dict[str, Any]) -> SharedEntity: ...
     def unregister(self, id: str) -> bool: ...
     def update(self, id: str, shared: bool | None, metadata: dict[str, Any]) -> SharedEntity: ...
@@ -35,20 +37,22 @@ class Registry:
     def news(self) -> tuple[str, SharedEntity | None, SharedEntity | None] | None:
         """Returns the next change as id, old and new entity."""
 
+@final
 class Versions:
     """Two versions of one entity, and maybe what was before."""
 
-    def __init__(
-        self, id: str, local: dict[str, Any], remote: dict[str, Any], before: dict[str, Any] | None
-    ) -> None: ...
+    def __new__(
+        cls, id: str, local: dict[str, Any], remote: dict[str, Any], before: dict[str, Any] | None
+    ) -> Self: ...
     def same(self) -> bool: ...
     def local_is_later(self) -> bool: ...
     def merged(self) -> dict[str, Any]: ...
 
+@final
 class Conflicts:
     """What is kept of conflicts; its face is ``sharing.conflict``."""
 
-    def __init__(self, path: str | None, home: str | None) -> None: ...
+    def __new__(cls, path: str | None, home: str | None) -> Self: ...
     @property
     def home(self) -> str: ...
     def keep(

@@ -43,7 +43,7 @@ class Listeners:
                 _call(callback, arguments)
 
 
-def check(callback: object) -> None:
+def check(callback: Callable[..., object]) -> None:
     """Raises ``TypeError`` for what cannot be called."""
     if not callable(callback):
         raise TypeError(f"a callback must be callable, not {type(callback).__name__}")

@@ -33,6 +33,12 @@ impl Callbacks {
         Ok(())
     }
 
+    /// Takes over all functions of another.
+    pub(crate) fn take_over(&self, other: &Self) {
+        let others = std::mem::take(&mut *locked(&other.all));
+        locked(&self.all).extend(others);
+    }
+
     /// Tells whether there is nobody to call.
     pub(crate) fn is_empty(&self) -> bool {
         locked(&self.all).is_empty()

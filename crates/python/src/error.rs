@@ -3,8 +3,10 @@
 //! The classes are written in `sharing/_errors.py`, where one of them can be three things at once.
 //! Wrong types are `TypeError`, wrong values `ValueError`; everything else is a `SharingError`.
 
-use crosshome_node::{home::StartError, node::NodeError, store::StoreError};
+use crosshome_node::{discovery::DiscoveryError, home::StartError, node::NodeError, store::StoreError};
 use pyo3::{PyErr, exceptions::PyValueError, import_exception};
+
+use crate::discovery::SearchError;
 
 import_exception!(sharing._errors, SharingError);
 import_exception!(sharing._errors, PairingError);
@@ -47,6 +49,25 @@ pub(crate) fn of_start(error: &StartError) -> PyErr {
         | StartError::Identity(_) => StorageError::new_err(text),
         StartError::Listen(_) | StartError::Api(_) => ConfigError::new_err(text),
         _ => SharingError::new_err(text),
+    }
+}
+
+/// Returns the exception for what discovery has refused.
+pub(crate) fn of_discovery(error: &DiscoveryError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        DiscoveryError::Port(..) => ConfigError::new_err(text),
+        DiscoveryError::Announcement(_) => PyValueError::new_err(text),
+        DiscoveryError::Stopped => NotRunning::new_err(text),
+        _ => SharingError::new_err(text),
+    }
+}
+
+/// Returns the exception for why a search does not begin.
+pub(crate) fn of_search(error: &SearchError) -> PyErr {
+    match error {
+        SearchError::Discovery(error) => of_discovery(error),
+        SearchError::Thread(_) => SharingError::new_err(error.to_string()),
     }
 }
 

@@ -6,10 +6,12 @@
 
 use pyo3::pymodule;
 
+mod arguments;
 mod callbacks;
 mod command;
 mod conflict;
 mod defaults;
+mod discovery;
 mod error;
 mod executor;
 mod files;
@@ -23,6 +25,9 @@ mod sync;
 mod _engine {
     #[pymodule_export]
     use crate::command::run_command;
+
+    #[pymodule_export]
+    use crate::discovery::Discovery;
 
     #[pymodule_export]
     use crate::executor::Executor;

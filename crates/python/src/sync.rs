@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     callbacks::Callbacks,
+    discovery::Discovery,
     error::{self, NotRunning},
     executor::{listen, wait},
 };
@@ -57,6 +58,8 @@ pub(crate) struct Sync {
     conflicts: Callbacks,
     /// What settles conflicts when the strategy is custom.
     decide: Option<Py<PyAny>>,
+    /// The search that the home borrows instead of having one of its own.
+    discovery: Option<Py<Discovery>>,
     /// The process that it was made in.
     process: u32,
 }
@@ -64,7 +67,7 @@ pub(crate) struct Sync {
 #[pymethods]
 impl Sync {
     #[new]
-    #[pyo3(signature = (name, key, *, port, host, data_dir, strategy, decide))]
+    #[pyo3(signature = (name, key, *, port, host, data_dir, strategy, decide, discovery))]
     fn new(
         name: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
@@ -73,11 +76,12 @@ impl Sync {
         data_dir: Option<PathBuf>,
         strategy: &str,
         decide: Option<Py<PyAny>>,
+        discovery: Option<Py<Discovery>>,
     ) -> PyResult<Self> {
         let settings = Settings::read(name, key, port, host, data_dir, strategy)?;
         let (updated, synced, conflicts) = Default::default();
         let process = process::id();
-        Ok(Self { life: Life::new(settings), updated, synced, conflicts, decide, process })
+        Ok(Self { life: Life::new(settings), updated, synced, conflicts, decide, discovery, process })
     }
 
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -86,6 +90,18 @@ impl Sync {
         let waiting = started
             .map(|started| async move { started.await.unwrap_or(Ok(())).map_err(|failed| failed.raised()) });
         waiting.map(|waiting| wait(slf.py(), waiting)).transpose()
+    }
+
+    /// Has the borrowed search announce this home.
+    fn announce(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(discovery) = &self.discovery else { return Ok(()) };
+        let about = self.life()?.at(|stage| stage.alive().map(|alive| alive.home().about().clone()))?;
+        discovery.get().announce_as(py, &about)
+    }
+
+    /// Gives the borrowed search back.
+    fn withdraw(&self, py: Python<'_>) -> PyResult<()> {
+        self.discovery.as_ref().map_or(Ok(()), |discovery| discovery.get().take_back(py))
     }
 
     fn stop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -292,6 +308,7 @@ impl Sync {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.decide)?;
+        visit.call(&self.discovery)?;
         [&self.updated, &self.synced, &self.conflicts].into_iter().try_for_each(|all| all.traverse(&visit))
     }
 
@@ -312,13 +329,14 @@ impl Sync {
     /// Lets the running event loop hear what the home will tell.
     fn hear(slf: &Bound<'_, Self>) -> PyResult<Start> {
         let this = slf.get();
+        let borrowed = this.discovery.as_ref().map(|discovery| discovery.get().lend(slf.py())).transpose()?;
         let ((ear, heard), (words, said)) = (oneshot::channel(), tokio::sync::mpsc::unbounded_channel());
         let weak = PyWeakrefReference::new(slf)?.unbind();
         listen(slf.py(), hearing(heard, said), move |py, heard| {
             weak.bind(py).upgrade_as::<Self>()?.map_or(Ok(()), |sync| sync.get().deliver(py, heard))
         })?;
         let custom = this.decide.as_ref().map(|_| custom::function(words.clone()));
-        Ok(Start { custom, ear, words })
+        Ok(Start { custom, discovery: borrowed, ear, words })
     }
 
     /// Calls callbacks and answers questions.
@@ -416,6 +434,7 @@ impl Drop for Sync {
             std::mem::forget(self.life.clone());
         } else {
             drop(self.life.take());
+            let _ = Python::try_attach(|py| self.withdraw(py));
         }
     }
 }

@@ -35,7 +35,10 @@ use std::{
 };
 
 use socket2::{Domain, Socket, Type};
-use tokio::sync::{mpsc, oneshot, watch as change};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot, watch as change,
+};
 
 pub use self::{
     announcement::{Announcement, AnnouncementError, SERVICE_TYPE},
@@ -67,6 +70,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Tells whether the instance name can be asked for.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, too long or holds a control character.
+    pub fn check(&self) -> Result<(), AnnouncementError> {
+        self.instance_name.as_deref().map_or(Ok(()), announcement::check_instance_name)
+    }
+
     fn on_loopback(&self) -> bool {
         let named = self.interfaces.iter().any(|name| name == "lo" || name == "lo0");
         named || (self.interfaces.is_empty() && self.mdns_port != limits::MDNS_PORT)
@@ -116,7 +128,7 @@ impl Discovery {
     /// When the mDNS port belongs to a program that does not share it, or the system gives no thread or socket.
     pub fn start(settings: Settings) -> Result<Self, DiscoveryError> {
         check_port(settings.mdns_port)?;
-        settings.instance_name.as_deref().map_or(Ok(()), announcement::check_instance_name)?;
+        settings.check()?;
         let (commands, inbox) = mpsc::channel(16);
         let (changed, changes) = change::channel(0);
         let shared = Arc::new(Shared::default());
@@ -177,6 +189,19 @@ impl Discovery {
         self.shared.table().sightings()
     }
 
+    /// Asks the network anew; answers show in [`Discovery::sightings`] as they come.
+    ///
+    /// # Errors
+    ///
+    /// When discovery has been stopped.
+    pub fn browse(&self) -> Result<(), DiscoveryError> {
+        match self.commands.try_send(Command::Browse) {
+            // Whatever waits there is done first, and a search that is busy looks around anyway.
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(DiscoveryError::Stopped),
+        }
+    }
+
     /// Asks the network anew, waits, and returns the homes in sight then.
     pub async fn browse_for(&self, duration: Duration) -> Vec<Sighting> {
         if self.send(Command::Browse).await.is_ok() {
@@ -204,6 +229,12 @@ impl Discovery {
         if self.send(Command::Stop(done)).await.is_ok() {
             let _ = waiting.await;
         }
+    }
+
+    /// Returns when the search is over, goodbye included: stopped, or dropped by all who had it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut changes = self.changes.clone();
+        async move { while changes.changed().await.is_ok() {} }
     }
 
     async fn send(&self, command: Command) -> Result<(), DiscoveryError> {

@@ -29,6 +29,8 @@ from typing import Any, Self
 
 from sharing import _engine
 from sharing.conflict import Conflict, ConflictResolver, takes_before
+from sharing.discovery import DiscoveryService
+from sharing.registry import SharedRegistry
 
 __all__ = ["SyncProtocol"]
 
@@ -93,6 +95,8 @@ class SyncProtocol:
         data_dir: str | os.PathLike[str] | None = None,
         strategy: str | Callable[..., Mapping[str, Any]] = "latest-wins",
         resolver: ConflictResolver | None = None,
+        registry: SharedRegistry | None = None,
+        discovery: DiscoveryService | None = None,
     ) -> None:
         directory = None if data_dir is None else os.fspath(data_dir)
         if isinstance(directory, bytes):
@@ -106,6 +110,7 @@ class SyncProtocol:
             data_dir=directory,
             strategy=name,
             decide=decide,
+            discovery=None if discovery is None else _lent(discovery),
         )
 
     @property
@@ -151,6 +156,7 @@ class SyncProtocol:
         starting = self._engine.start()
         if starting is not None:
             await starting
+            self._engine.announce()
         _running.add(self._engine)
 
     async def stop(self) -> None:
@@ -162,6 +168,7 @@ class SyncProtocol:
             >>> asyncio.run(SyncProtocol("villa").stop())
         """
         await self._engine.stop()
+        self._engine.withdraw()
         _running.discard(self._engine)
 
     async def __aenter__(self) -> Self:
@@ -512,6 +519,12 @@ def _settled(
         log.error("strategy %r failed on %s: latest-wins stands in for it", function, entity_id, exc_info=error)
         raise
     return answer
+
+
+def _lent(discovery: DiscoveryService) -> _engine.Discovery:
+    if not isinstance(discovery, DiscoveryService):
+        raise TypeError(f"discovery must be a DiscoveryService, not {type(discovery).__name__}")
+    return discovery._engine
 
 
 def _port(port: int, lowest: int, what: str) -> int:

@@ -8,6 +8,7 @@ use std::{
 
 use crosshome_node::{
     custom::Function,
+    discovery::Discovery,
     home::{Home, StartError},
     node::{Node, NodeError},
 };
@@ -59,6 +60,7 @@ pub(super) enum Failed {
 /// What a start needs beside the settings.
 pub(super) struct Start {
     pub(super) custom: Option<Function>,
+    pub(super) discovery: Option<Discovery>,
     pub(super) ear: oneshot::Sender<Ear>,
     pub(super) words: UnboundedSender<Word>,
 }
@@ -110,9 +112,9 @@ impl Life {
     }
 
     fn open(&self, start: Start, drafts: Drafts) -> Result<Alive, Failed> {
-        let Start { custom, ear, words } = start;
+        let Start { custom, discovery, ear, words } = start;
         let (config, mut options) = self.settings.parts();
-        options.custom = custom;
+        (options.custom, options.discovery) = (custom, discovery);
         let home = Home::start_with(config, options).map_err(|error| Failed::Start(Arc::new(error)))?;
         let node = home.node().clone();
         let notices = node.subscribe().map_err(Failed::Node)?;

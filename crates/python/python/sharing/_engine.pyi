@@ -105,6 +105,7 @@ class Sync:
         strategy: str,
         decide: Callable[..., dict[str, Any]] | None,
         discovery: Discovery | None,
+        registry: Registry | None,
     ) -> None: ...
     @property
     def name(self) -> str: ...

@@ -25,8 +25,7 @@ class Listeners:
 
     def add(self, callback: Callable[..., object]) -> None:
         """Adds a function; anything else is a ``TypeError``."""
-        if not callable(callback):
-            raise TypeError(f"a callback must be callable, not {type(callback).__name__}")
+        check(callback)
         loop = _running()
         self._all.append((callback, None if loop is None else weakref.ref(loop)))
 
@@ -42,6 +41,12 @@ class Listeners:
                 loop.call_soon_threadsafe(_call, callback, arguments)
             except RuntimeError:  # closed since the line above
                 _call(callback, arguments)
+
+
+def check(callback: Callable[..., object]) -> None:
+    """Raises ``TypeError`` for what cannot be called."""
+    if not callable(callback):
+        raise TypeError(f"a callback must be callable, not {type(callback).__name__}")
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

@@ -355,7 +355,7 @@ class ConflictResolver:
         self._callbacks.tell(conflict)
 
 
-def takes_before(fn: Strategy) -> bool:
+def takes_before(fn: Callable[..., object]) -> bool:
     """Tells whether a strategy takes ``before`` as its third argument; raises ``TypeError`` for what is none."""
     if not callable(fn):
         raise TypeError(f"a strategy must be callable, not {type(fn).__name__}")

@@ -22,7 +22,7 @@ from typing import Any
 
 import sharing._files  # noqa: F401
 from sharing import _engine
-from sharing._listeners import Listeners
+from sharing._listeners import Listeners, check
 
 __all__ = ["SharedEntity", "SharedRegistry", "get_registry"]
 
@@ -154,13 +154,10 @@ class SharedRegistry:
         return entity
 
     def unregister(self, entity_id: str) -> bool:
-        """Forgets an entity, and whom it was shared with.
+        """Forgets an entity, and whom it was shared with; tells whether it was registered.
 
         Args:
             entity_id: The id; one that is not registered is no error.
-
-        Returns:
-            Whether it was registered.
 
         Raises:
             TypeError: The id is no ``str``.
@@ -361,10 +358,7 @@ class SharedRegistry:
         return entity is not None and entity.shared
 
     def clear(self) -> int:
-        """Forgets every entity.
-
-        Returns:
-            How many there were.
+        """Forgets every entity, and returns how many there were.
 
         Raises:
             StorageError: The file does not take it; nothing has changed.
@@ -429,17 +423,16 @@ class SharedRegistry:
             >>> _ = registry.register("light.hall"), registry.unregister("light.hall")
             light.hall
         """
-        given = (
+        all_given = (
             (self._updated_from, on_updated),
             (self._registered, on_registered),
             (self._unregistered, on_unregistered),
         )
+        given = [(listeners, callback) for listeners, callback in all_given if callback is not None]
         for _, callback in given:
-            if callback is not None and not callable(callback):
-                raise TypeError(f"a callback must be callable, not {type(callback).__name__}")
+            check(callback)
         for listeners, callback in given:
-            if callback is not None:
-                listeners.add(callback)
+            listeners.add(callback)
         self._listen()
 
     def __len__(self) -> int:

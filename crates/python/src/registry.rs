@@ -79,6 +79,12 @@ impl Registry {
         self.kept.as_ref().expect("it is there until this is dropped")
     }
 
+    /// Tells everybody but this registry's own callbacks, which are told once Python has the answer.
+    fn tell_others(&self) {
+        let _held = self.news.hold();
+        self.kept().tell();
+    }
+
     /// Changes one entry, and returns it as it now is.
     ///
     /// `edit` gets what is registered, and returns what is to be, or nothing to remove it.
@@ -99,7 +105,7 @@ impl Registry {
                     false => vec![(id.as_str().into(), now.as_ref().map(|entry| entry.write().into()))],
                 })
             });
-            kept.tell();
+            self.tell_others();
             changed.map(|()| now)
         })
     }
@@ -217,7 +223,7 @@ impl Registry {
                 count = rows.len();
                 Ok::<_, KeptError>(rows.keys().map(|id| (id.clone(), None)).collect())
             });
-            kept.tell();
+            self.tell_others();
             cleared.map(|()| count)
         });
         Ok(cleared.map_err(RegistryError::from)?)

@@ -378,6 +378,17 @@ def test_callback_that_raises_is_logged_and_harms_nobody(registry, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_keyboard_interrupt_comes_through(registry):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    registry.register("light.hall")
+    registry.on_entity_updated(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        registry.update("light.hall", shared=True)
+    assert registry.is_shared("light.hall")
+
+
 def test_callback_may_change_the_registry_and_order_stays(registry):
     heard = []
 

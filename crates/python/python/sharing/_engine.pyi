@@ -39,8 +39,6 @@ class Executor:
     def run(self) -> None:
         """Delivers what has come; asyncio calls it when the descriptor is readable."""
 
-def run_command(words: Sequence[str], itself: Sequence[str]) -> int: ...
-
 @final
 class Registry:
     """Which entities are shared, and with whom, kept in a file; its face is ``sharing.registry``."""

@@ -89,7 +89,7 @@ impl Kept {
         let mut open = lock(&OPEN);
         open.retain(|kept| kept.strong_count() > 0);
         if let Some(known) = open.iter().filter_map(Weak::upgrade).find(|kept| kept.is_at(&place)) {
-            lock(&known.inside).examine()?;
+            lock(&known.inside).examine(&place)?;
             return Ok(known);
         }
         let mut inside = Inside::default();
@@ -199,10 +199,11 @@ impl Inside {
         Ok(())
     }
 
-    /// Looks whether the file that is open has been damaged meanwhile.
-    fn examine(&mut self) -> Result<(), KeptError> {
+    /// Looks whether the file that is open has been damaged meanwhile, or another one stands in its place.
+    fn examine(&mut self, place: &Place) -> Result<(), KeptError> {
         let judged = self.disk.as_ref().map_or(Ok(()), Disk::judge);
-        self.judged(judged)
+        self.judged(judged)?;
+        self.catch_up(place)
     }
 
     fn change<E: From<KeptError>>(

@@ -3,10 +3,13 @@
 import json
 from datetime import datetime
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
 from sharing.conflict import ConflictResolver
+
+pytest.importorskip("hypothesis", reason="it comes with `pip install crosshome[test]`")
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 
 NOON = "2026-11-24T12:00:00Z"
 LATER = "2026-11-24T12:00:01Z"

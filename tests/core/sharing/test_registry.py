@@ -1,6 +1,7 @@
 """`sharing.registry`, method by method: what it keeps, what it refuses, and whom it tells."""
 
 import asyncio
+import doctest
 import gc
 import logging
 import os
@@ -12,6 +13,7 @@ import weakref
 
 import pytest
 
+import sharing.registry
 from sharing import EntityNotFound, SharingError
 from sharing.registry import SharedEntity, SharedRegistry, get_registry
 
@@ -173,6 +175,12 @@ def test_process_has_one_registry_per_file(path, tmp_path):
     assert get_registry(str(path)) is registry
     assert get_registry(tmp_path / "other.db") is not registry
     assert get_registry() is get_registry()
+
+
+def test_examples_of_the_documentation_run():
+    ran = doctest.testmod(sharing.registry)
+    assert ran.failed == 0
+    assert ran.attempted > 30
 
 
 # ---- what it refuses ----

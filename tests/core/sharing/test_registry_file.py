@@ -193,6 +193,16 @@ def test_file_that_is_damaged_while_it_is_open_is_put_aside_too(path):
     assert SharedRegistry(path).get_all() == {}
 
 
+def test_damaged_file_that_is_moved_into_place_is_put_aside_too(path, tmp_path):
+    registry = SharedRegistry(path)
+    registry.register("light.hall")
+    garbage(tmp_path / "other")
+    (tmp_path / "other").rename(path)
+    with pytest.raises(StorageError, match="damaged"):
+        SharedRegistry(path)
+    assert registry.get_all() == {}
+
+
 def test_empty_file_is_an_empty_registry(path):
     path.touch()
     SharedRegistry(path).register("light.hall")

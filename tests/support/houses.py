@@ -52,37 +52,40 @@ class Network:
 
     def plug(self, house: int, plugged: bool) -> None:
         """Lets the switch pass a house's packets or not; the house's own link stays up either way."""
-        _ip("-n", self._switch, "link", "set", f"port{house}", *(["master", "switch"] if plugged else ["nomaster"]))
+        _ip(f"-n {self._switch} link set port{house} {'master switch' if plugged else 'nomaster'}")
 
     @property
     def _switch(self) -> str:
         return f"{self._tag}-s"
 
     def _build(self) -> None:
-        _ip("netns", "add", self._switch)
-        _ip("-n", self._switch, "link", "add", "switch", "type", "bridge", "mcast_snooping", "0")
-        _ip("-n", self._switch, "link", "set", "switch", "up")
+        _ip(f"netns add {self._switch}")
+        _ip(f"-n {self._switch} link add switch type bridge mcast_snooping 0")
+        _ip(f"-n {self._switch} link set switch up")
         for house in range(self._houses):
             name = self.name(house)
-            _ip("netns", "add", name)
-            _ip("-n", self._switch, "link", "add", f"port{house}", "type", "veth", "peer", "name", "eth0", "netns", name)
-            _ip("-n", self._switch, "link", "set", f"port{house}", "master", "switch", "up")
-            _ip("-n", name, "link", "set", "lo", "up")
-            _ip("-n", name, "addr", "add", f"{self.address(house)}/24", "dev", "eth0")
-            _ip("-n", name, "link", "set", "eth0", "up")
-            _ip("-n", name, "route", "add", "default", "dev", "eth0")
+            _ip(f"netns add {name}")
+            _ip(f"-n {self._switch} link add port{house} type veth peer name eth0 netns {name}")
+            _ip(f"-n {self._switch} link set port{house} master switch up")
+            _ip(f"-n {name} link set lo up")
+            _ip(f"-n {name} addr add {self.address(house)}/24 dev eth0")
+            _ip(f"-n {name} link set eth0 up")
+            _ip(f"-n {name} route add default dev eth0")
 
     def _raze(self) -> None:
         for name in [*map(self.name, range(self._houses)), self._switch]:
-            inhabitants = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False)
-            for pid in inhabitants.stdout.split():
+            for pid in _ran(f"netns pids {name}").stdout.split():
                 os.kill(int(pid), signal.SIGKILL)
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+            _ran(f"netns delete {name}")
 
 
-def _ip(*words: str) -> None:
-    ran = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, f"ip {' '.join(words)}: {ran.stderr.strip()}"
+def _ran(words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["ip", *words.split()], capture_output=True, text=True, check=False)
+
+
+def _ip(words: str) -> None:
+    ran = _ran(words)
+    assert ran.returncode == 0, f"ip {words}: {ran.stderr.strip()}"
 
 
 def _require() -> None:
@@ -96,6 +99,6 @@ def _lacking() -> str | None:
     if shutil.which("ip") is None:
         return "no network namespaces: ip is not installed"
     probe = f"xhp-{os.getpid()}-probe"
-    made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "netns", "delete", probe], capture_output=True, check=False)
+    made = _ran(f"netns add {probe}")
+    _ran(f"netns delete {probe}")
     return None if made.returncode == 0 else f"no network namespaces: {made.stderr.strip()}"

@@ -63,6 +63,11 @@ class Program:
             if wanted(line):
                 return line
 
+    def end(self) -> None:
+        """Closes its standard input, which is how it is asked to end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def kill(self) -> None:
         """Kills it, so that it says goodbye to nobody."""
         self._process.send_signal(signal.SIGKILL)

@@ -14,6 +14,7 @@ mod demo;
 mod fuzz;
 mod model;
 mod packages;
+mod python;
 mod tally;
 mod test;
 mod tree;

@@ -11,11 +11,12 @@
 //! ```
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, effect::Effect, replica::Replica};
+use crosshome_core::{EntityId, HomeId, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +27,13 @@ use crate::{
     defaults::{BURST, FLUSH_EVERY, HEARTBEAT},
     discovery::{Discovery, DiscoveryEvent},
     identity::PeerKey,
-    node::{Inbox, NodeError, Request},
+    node::{Audience, Inbox, NodeError, Request},
     policies::Policies,
     store::Committer,
     views::Restored,
 };
 
+mod audience;
 mod backup;
 mod clones;
 mod commands;
@@ -58,6 +60,7 @@ mod status;
 mod strategy;
 mod views;
 
+use audience::Audiences;
 pub(crate) use clones::shut_out;
 pub(crate) use commands::taken_before;
 use commands::{Commands, Performed};
@@ -126,6 +129,7 @@ pub(crate) struct Loop {
     commands: Commands,
     deciding: Deciding,
     joining: Joining,
+    audiences: Audiences,
     policies: Policies,
     records: Records,
     registry: Registry,
@@ -157,6 +161,8 @@ pub(crate) struct Parts {
     pub(crate) judge: Judge,
     /// Whether the home reaches for nobody until it is asked to.
     pub(crate) aloof: bool,
+    /// Who may see what, if the program decides.
+    pub(crate) audiences: Option<BTreeMap<EntityId, Audience>>,
     pub(crate) discovery: Option<Arc<Discovery>>,
     pub(crate) listener: Option<Arc<Listener>>,
     pub(crate) inbox: Inbox,
@@ -167,7 +173,7 @@ pub(crate) struct Parts {
 impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
-        let Parts { judge, aloof, discovery, listener, inbox, events, post, .. } = parts;
+        let Parts { judge, aloof, audiences, discovery, listener, inbox, events, post, .. } = parts;
         let Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored } =
             stores;
         let keeper = Keeper::new(committer, stored, &replica, me.in_memory, post.clone());
@@ -195,6 +201,7 @@ impl Loop {
             commands,
             deciding: Deciding::new(judge),
             joining: Joining::new(aloof),
+            audiences,
             policies,
             records: Records::new(conflicts),
             registry,

@@ -16,11 +16,12 @@
 //! ```
 
 use std::{
-    fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, thread, time::Instant,
+    collections::BTreeMap, fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc,
+    thread, time::Instant,
 };
 
 use crosshome_core::{
-    HomeId,
+    EntityId, HomeId,
     dot::Actor,
     replica::{self, Replica},
     seed::Seed,
@@ -42,7 +43,7 @@ use crate::{
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
     memory::Memory,
-    node::Node,
+    node::{Audience, Node},
     policies::Policies,
     store::{Batch, Committer, Folder, MemoKey, Store, StoreError, Stored},
     views::Restored,
@@ -71,6 +72,8 @@ pub struct Options {
     pub without_api: bool,
     /// Whether only those who come by themselves are let in, until [`Node::connect_all`].
     pub aloof: bool,
+    /// Who may see what, if the program decides: then the home keeps all else to itself.
+    pub audiences: Option<BTreeMap<EntityId, Audience>>,
 }
 
 /// Where a running home is found.
@@ -202,7 +205,7 @@ async fn assemble(
     let started = Instant::now();
     channel::warm_up();
     let data_dir = config.data_dir.clone();
-    let Options { discovery: lent, memory, without_api, aloof, .. } = options;
+    let Options { discovery: lent, memory, without_api, aloof, audiences, .. } = options;
     let in_memory = memory.is_some();
     let (mut store, stored, identity) = match memory {
         Some(memory) => remembered(&memory)?,
@@ -250,6 +253,7 @@ async fn assemble(
         committer,
         judge,
         aloof,
+        audiences,
         discovery,
         listener: listener.clone(),
         inbox,

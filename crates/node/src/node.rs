@@ -18,9 +18,9 @@
 //! # }
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crosshome_core::HomeId;
+use crosshome_core::{EntityId, HomeId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
@@ -39,8 +39,9 @@ mod request;
 pub use error::{Code, NodeError};
 pub use notice::{News, Notice, Notices};
 pub use request::{
-    Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report, Request,
-    Resolution, Secret, Selection, Settle, ShareRequest, StrategyRequest, UnshareRequest, Update, Watch,
+    Audience, Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report,
+    Request, Resolution, Secret, Selection, Settle, ShareRequest, StrategyRequest, UnshareRequest, Update,
+    Watch,
 };
 
 /// A running home, for its callers.
@@ -353,6 +354,26 @@ impl Node {
     /// [`NodeError::Unreachable`] when a peer goes away before, [`NodeError::TimedOut`].
     pub async fn synced(&self) -> Result<(), NodeError> {
         self.ask(|reply| Request::Same { reply }).await
+    }
+
+    /// Gives an entity another audience, or none: it is this home's alone then.
+    ///
+    /// It blocks while the loop is behind, and may not be called on an asynchronous runtime's thread. What is asked after
+    /// it finds it done.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub fn set_audience(&self, entity_id: EntityId, audience: Option<Audience>) -> Result<(), NodeError> {
+        let request = Request::Audience { entity_id, audience };
+        self.requests.blocking_send(request).map_err(|_| NodeError::Stopped)
+    }
+
+    /// Puts these audiences in the place of all; otherwise as [`Node::set_audience`].
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub fn set_audiences(&self, all: BTreeMap<EntityId, Audience>) -> Result<(), NodeError> {
+        self.requests.blocking_send(Request::Audiences { all }).map_err(|_| NodeError::Stopped)
     }
 
     async fn meet(&self, home: &str, address: &Option<String>, anew: bool) -> Result<HomeView, NodeError> {

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from houses import Network
 from programs import Program
 
@@ -31,7 +32,11 @@ def test_homes_in_two_houses_find_each_other_and_say_goodbye(vanished: Program) 
         Program("neighbour.py", "Chalet", "4711", inside=network.inside(1)) as chalet,
     ):
         _, peer = villa.hears(lambda line: is_about(line, "discovered", "Chalet"), "the chalet")
-        assert (peer["addresses"][0], peer["port"], peer["instance_name"]) == (network.address(1), 4711, "Chalet")
+        assert (peer["addresses"][0], peer["port"], peer["instance_name"]) == (
+            network.address(1),
+            4711,
+            "Chalet",
+        )
         _, peer = chalet.hears(lambda line: is_about(line, "discovered", "Villa"), "the villa")
         assert peer["addresses"][0] == network.address(0)
         assert not any(address.startswith("127.") or address == "::1" for address in peer["addresses"])
@@ -50,7 +55,9 @@ def test_home_that_is_killed_and_started_elsewhere_is_the_same_home(vanished: Pr
             _, before = villa.hears(lambda line: is_about(line, "discovered", "Chalet"), "the chalet")
             chalet.kill()
         with Program("neighbour.py", "Chalet", "2", inside=network.inside(1)):
-            _, after = villa.hears(lambda line: is_about(line, "updated", "Chalet") and line[1]["port"] == 2, "it")
+            _, after = villa.hears(
+                lambda line: is_about(line, "updated", "Chalet") and line[1]["port"] == 2, "it"
+            )
     assert after["peer_id"] == before["peer_id"]
     assert all(what in ("published", "discovered", "updated") for what, _ in villa.told), villa.told
 

@@ -20,6 +20,7 @@ impl Loop {
     /// Starts what runs from the beginning: reaching peers, and hearing the network.
     pub(super) fn begin(&mut self) {
         self.begin_policies();
+        self.begin_audiences();
         self.apply_standing_rules();
         if !self.joining.aloof {
             self.peers.ids().into_iter().for_each(|id| self.reach(id));

@@ -330,6 +330,7 @@ impl Loop {
             }
         }));
         self.apply_standing_rules();
+        self.admit_to_audiences();
         self.keep_paired_in_sight();
         self.see_again(id);
         self.reach(id);

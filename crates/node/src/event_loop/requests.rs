@@ -68,6 +68,8 @@ impl Loop {
                 let result = self.unshare(&unshare);
                 self.answer_after(reply, result);
             }
+            Request::Audience { entity_id, audience } => self.set_audience(&entity_id, audience),
+            Request::Audiences { all } => self.set_audiences(all),
             Request::Meet { home, address, anew, reply } => self.meet(&home, address.as_deref(), anew, reply),
             Request::Reach { id, address, reply } => self.reach_now(&id, address.as_deref(), reply),
             Request::ReachAll { reply } => {

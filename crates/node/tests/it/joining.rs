@@ -14,8 +14,17 @@ use super::houses::{eventually, named};
 
 const KEY: &str = "correct horse battery staple";
 
-/// A home in memory, which no API is open to.
+/// A home in memory with everybody's key.
+pub(super) fn in_memory(name: &str, options: Options) -> Home {
+    home_with(name, KEY, Options { memory: Some(Memory::default()), ..options })
+}
+
 fn home(name: &str, key: &str, memory: &Memory) -> Home {
+    home_with(name, key, Options { memory: Some(memory.clone()), ..Options::default() })
+}
+
+/// A home to which no API is open.
+fn home_with(name: &str, key: &str, options: Options) -> Home {
     let set =
         |key: &str, value: &str| Override { key: key.into(), value: value.into(), flag: "--test".into() };
     let overrides = vec![
@@ -26,9 +35,7 @@ fn home(name: &str, key: &str, memory: &Memory) -> Home {
         set("sync.encryption.shared_key", key),
     ];
     let config = Config::load(&Sources { overrides, ..Sources::default() }).expect("it is valid").config;
-    let options =
-        Options { memory: Some(memory.clone()), without_api: true, aloof: true, ..Options::default() };
-    Home::start_with(config, options).expect("it starts")
+    Home::start_with(config, Options { without_api: true, aloof: true, ..options }).expect("it starts")
 }
 
 fn villa() -> Home {
@@ -39,16 +46,16 @@ fn flat() -> Home {
     home("flat", KEY, &Memory::default())
 }
 
-fn address(home: &Home) -> Option<String> {
+pub(super) fn address(home: &Home) -> Option<String> {
     home.about().sync_address.map(|address| address.to_string())
 }
 
-async fn set(home: &Home, entity: &str, state: &str) {
+pub(super) async fn set(home: &Home, entity: &str, state: &str) {
     let update = Update { state: Some(state.into()), ..Update::default() };
     home.node().update_entity(named(entity), update).await.expect("it is written");
 }
 
-async fn state(home: &Home, entity: &str) -> Option<String> {
+pub(super) async fn state(home: &Home, entity: &str) -> Option<String> {
     home.node().entity(named(entity)).await.ok()?.state
 }
 

@@ -1,5 +1,6 @@
 //! Parts of the running home together, in one test binary.
 
+mod audiences;
 mod backups;
 mod channel;
 mod commands;

@@ -18,7 +18,9 @@ executors: WeakKeyDictionary[asyncio.AbstractEventLoop, Executor] = WeakKeyDicti
 _following: set[asyncio.Future[Any]] = set()
 
 
-def attach(loop: asyncio.AbstractEventLoop, descriptor: int, run: Callable[[], None], executor: Executor) -> None:
+def attach(
+    loop: asyncio.AbstractEventLoop, descriptor: int, run: Callable[[], None], executor: Executor
+) -> None:
     """Lets an event loop call its executor, and forgets those of loops that are closed."""
     for closed in [known for known in list(executors) if known.is_closed()]:
         executors.pop(closed, None)

@@ -181,7 +181,12 @@ class SyncProtocol:
         await self.stop()
 
     async def connect(
-        self, peer_id: str | None = None, host: str = "localhost", port: int | None = None, *, timeout: float = 10.0
+        self,
+        peer_id: str | None = None,
+        host: str = "localhost",
+        port: int | None = None,
+        *,
+        timeout: float = 10.0,
     ) -> bool:
         """Connects to one home, or to every home that is known or in sight on the local network.
 
@@ -497,7 +502,9 @@ def _strategy(
         return strategy, None
     if resolver is None:
         known = ", ".join(_BUILT_IN)
-        raise ValueError(f"strategy: {strategy!r} is none of {known}, nor a function; a resolver may have more")
+        raise ValueError(
+            f"strategy: {strategy!r} is none of {known}, nor a function; a resolver may have more"
+        )
     known_by, named = resolver, strategy
     return "custom", lambda *case: _settled(known_by.strategy(named), *case)
 
@@ -516,7 +523,9 @@ def _settled(
             raise TypeError(f"it returned {type(answer).__name__}, not a dict")
         _engine.check_version(answer)
     except Exception as error:
-        log.error("strategy %r failed on %s: latest-wins stands in for it", function, entity_id, exc_info=error)
+        log.error(
+            "strategy %r failed on %s: latest-wins stands in for it", function, entity_id, exc_info=error
+        )
         raise
     return answer
 

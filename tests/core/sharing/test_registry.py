@@ -237,7 +237,19 @@ def test_entity_grows_no_further_than_its_limit(registry):
     assert set(registry.get("light.hall").metadata) == {"a"}
 
 
-BAD_IDS = ["", "light", "light.", ".hall", "a.b.c", "Light.Hall", "light.hä", "light hall", "light.<b>", "l.\0", "x." + "a" * 255]
+BAD_IDS = [
+    "",
+    "light",
+    "light.",
+    ".hall",
+    "a.b.c",
+    "Light.Hall",
+    "light.hä",
+    "light hall",
+    "light.<b>",
+    "l.\0",
+    "x." + "a" * 255,
+]
 
 
 @pytest.mark.parametrize("bad", BAD_IDS)
@@ -272,7 +284,18 @@ def test_shared_is_true_or_false(registry, bad):
     assert len(registry) == 0
 
 
-@pytest.mark.parametrize("bad, error", [("", ValueError), (" x", ValueError), ("a\nb", ValueError), ("x" * 100, ValueError), ("joint", ValueError), (1, TypeError), (b"x", TypeError)])
+BAD_HOMES = [
+    ("", ValueError),
+    (" x", ValueError),
+    ("a\nb", ValueError),
+    ("x" * 100, ValueError),
+    ("joint", ValueError),
+    (1, TypeError),
+    (b"x", TypeError),
+]
+
+
+@pytest.mark.parametrize("bad, error", BAD_HOMES)
 def test_home_has_a_name(registry, path, bad, error):
     before = registry.register("light.hall", shared=True)
     with pytest.raises(error):
@@ -440,11 +463,13 @@ def test_threads_share_a_registry(registry):
 
 
 def test_registry_that_nobody_holds_goes_although_a_callback_holds_it(path):
-    registry = SharedRegistry(path)
-    registry.on_entity_updated(lambda *_: registry.get_all())
-    registry.register("light.hall")
-    gone = weakref.ref(registry)
-    del registry
+    def story():
+        registry = SharedRegistry(path)
+        registry.on_entity_updated(lambda *_: registry.get_all())
+        registry.register("light.hall")
+        return weakref.ref(registry)
+
+    gone = story()
     gc.collect()
     assert gone() is None
     assert os.path.exists(path)

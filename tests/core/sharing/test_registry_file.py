@@ -85,13 +85,17 @@ def test_what_another_process_writes_is_heard_by_whoever_only_listens(path):
 
 def test_what_another_process_writes_is_seen_at_once(path):
     registry = SharedRegistry(path)
-    writer = python("""
+    writer = python(
+        """
 registry = SharedRegistry(path)
 for number in range(20):
     registry.register("light.hall", number=number)
     print(number, flush=True)
     sys.stdin.readline()
-""", path, stdin=subprocess.PIPE)
+""",
+        path,
+        stdin=subprocess.PIPE,
+    )
     for number in range(20):
         assert writer.stdout.readline().strip() == str(number)
         assert registry.get("light.hall").metadata == {"number": number}
@@ -129,7 +133,11 @@ for number in range(100_000):
         process.send_signal(signal.SIGKILL)
         out, _ = process.communicate()
         # A last line that was cut short confirms nothing.
-        confirmed += [f"light.r{attempt}_{line.strip()}" for line in ["0\n", *out.splitlines(True)] if line.endswith("\n")]
+        confirmed += [
+            f"light.r{attempt}_{line.strip()}"
+            for line in ["0\n", *out.splitlines(True)]
+            if line.endswith("\n")
+        ]
         known = SharedRegistry(path).get_all()
         assert set(confirmed) <= set(known)
         assert aside(path) == []
@@ -167,7 +175,9 @@ DAMAGE = [garbage, cut, cut_to_a_page, flip_a_letter, zero_the_middle]
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_file_is_put_aside_and_said(path, damage):
-    answer(python('r = SharedRegistry(path)\nfor n in range(200): r.register(f"light.n{n}", area="hall")', path))
+    answer(
+        python('r = SharedRegistry(path)\nfor n in range(200): r.register(f"light.n{n}", area="hall")', path)
+    )
     damage(path)
     damaged = path.read_bytes()
     with pytest.raises(StorageError, match="damaged") as raised:
@@ -235,10 +245,12 @@ def test_file_of_another_program_stays_as_it_is(path):
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("/etc/hostname"), os.mkfifo])
+@pytest.mark.parametrize(
+    "make", [lambda path: path.mkdir(), lambda path: path.symlink_to("/etc/hostname"), os.mkfifo]
+)
 def test_what_is_no_plain_file_is_refused(path, make):
     make(path)
-    with pytest.raises(StorageError, match="plain file|written"):
+    with pytest.raises(StorageError, match=r"plain file|written"):
         SharedRegistry(path)
     assert path.is_dir() or path.is_symlink() or path.is_fifo()
 
@@ -328,7 +340,9 @@ ids = registry.get_all()
 assert all(f"light.child{child}_9" in ids and f"light.parent_{child}" in ids for child in range(5))
 """
     answer(python(code, path))
-    assert len([entity for entity in SharedRegistry(path).get_all() if entity.startswith("light.child")]) == 50
+    assert (
+        len([entity for entity in SharedRegistry(path).get_all() if entity.startswith("light.child")]) == 50
+    )
 
 
 def test_interpreter_ends_while_somebody_listens(path):

@@ -16,8 +16,11 @@ pub(crate) fn after_fork() {
     fork::after();
 }
 
-/// Ends the thread that looks for what other processes write.
+/// Ends the thread that looks for what other processes write, and closes every file, so that each is one file again.
 #[pyfunction]
-pub(crate) fn stop_watching(py: Python<'_>) {
-    py.detach(watch::stop);
+pub(crate) fn before_exit(py: Python<'_>) {
+    py.detach(|| {
+        watch::stop();
+        fork::close_all();
+    });
 }

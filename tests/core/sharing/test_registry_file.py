@@ -356,6 +356,7 @@ print("end")
     began = time.monotonic()
     assert answer(python(code, path)) == ["end"]
     assert time.monotonic() - began < 10
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
 def test_registry_that_is_opened_again_and_again_keeps_no_descriptors(path):

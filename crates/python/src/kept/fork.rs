@@ -37,6 +37,12 @@ impl Drop for Inside {
     }
 }
 
+/// Closes every file; whoever asks for one opens it again.
+pub(crate) fn close_all() {
+    let _gate = gate();
+    super::open_files().iter().for_each(|kept| kept.close());
+}
+
 /// Closes every file and keeps everybody out until [`after`].
 pub(crate) fn before() {
     let gate = GATE.write().unwrap_or_else(PoisonError::into_inner);

@@ -29,6 +29,7 @@ use crate::{
     discovery::Discovery,
     error::{self, NotRunning},
     executor::{listen, wait},
+    registry::Registry,
 };
 
 mod conflict;
@@ -39,6 +40,7 @@ mod hearing;
 mod joining;
 mod life;
 mod settings;
+mod sharing;
 
 use entity::Wanted;
 use hearing::{Heard, Word, hearing};
@@ -60,6 +62,8 @@ pub(crate) struct Sync {
     decide: Option<Py<PyAny>>,
     /// The search that the home borrows instead of having one of its own.
     discovery: Option<Py<Discovery>>,
+    /// What says which entities are shared, if that is not all.
+    registry: Option<Py<Registry>>,
     /// The process that it was made in.
     process: u32,
 }
@@ -67,7 +71,8 @@ pub(crate) struct Sync {
 #[pymethods]
 impl Sync {
     #[new]
-    #[pyo3(signature = (name, key, *, port, host, data_dir, strategy, decide, discovery))]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python class")]
+    #[pyo3(signature = (name, key, *, port, host, data_dir, strategy, decide, discovery, registry))]
     fn new(
         name: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
@@ -77,11 +82,21 @@ impl Sync {
         strategy: &str,
         decide: Option<Py<PyAny>>,
         discovery: Option<Py<Discovery>>,
+        registry: Option<Py<Registry>>,
     ) -> PyResult<Self> {
         let settings = Settings::read(name, key, port, host, data_dir, strategy)?;
         let (updated, synced, conflicts) = Default::default();
         let process = process::id();
-        Ok(Self { life: Life::new(settings), updated, synced, conflicts, decide, discovery, process })
+        Ok(Self {
+            life: Life::new(settings),
+            updated,
+            synced,
+            conflicts,
+            decide,
+            discovery,
+            registry,
+            process,
+        })
     }
 
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -309,6 +324,7 @@ impl Sync {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.decide)?;
         visit.call(&self.discovery)?;
+        visit.call(&self.registry)?;
         [&self.updated, &self.synced, &self.conflicts].into_iter().try_for_each(|all| all.traverse(&visit))
     }
 
@@ -336,7 +352,8 @@ impl Sync {
             weak.bind(py).upgrade_as::<Self>()?.map_or(Ok(()), |sync| sync.get().deliver(py, heard))
         })?;
         let custom = this.decide.as_ref().map(|_| custom::function(words.clone()));
-        Ok(Start { custom, discovery: borrowed, ear, words })
+        let registry = this.registry.as_ref().map(|registry| registry.clone_ref(slf.py()));
+        Ok(Start { custom, discovery: borrowed, registry, ear, words })
     }
 
     /// Calls callbacks and answers questions.

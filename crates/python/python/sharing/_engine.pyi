@@ -108,6 +108,7 @@ class Sync:
         strategy: str,
         decide: Callable[..., dict[str, Any]] | None,
         discovery: Discovery | None,
+        registry: Registry | None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...

@@ -33,7 +33,7 @@ pub(super) fn function(words: UnboundedSender<Word>) -> Function {
             before: before.cloned(),
             answer,
         };
-        words.send(Word::Question(question)).map_err(|_| "the home has stopped".to_owned())?;
+        words.send(Word::Question(Box::new(question))).map_err(|_| "the home has stopped".to_owned())?;
         answered.recv().map_err(|_| "no event loop is there to run it".to_owned())?
     })
 }

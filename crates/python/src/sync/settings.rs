@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use crosshome_core::pairing::SharedKey;
 use crosshome_node::{
     config::{Config, Override, Sources},
     home::Options,
@@ -39,6 +40,7 @@ impl Settings {
         strategy: &str,
     ) -> PyResult<Self> {
         let key = key.map_or_else(random_key, key_text)?;
+        SharedKey::parse(key.as_bytes()).map_err(|error| wrong(&format!("encryption_key: {error}")))?;
         let host: IpAddr = match host {
             "localhost" => [127, 0, 0, 1].into(),
             host => {

@@ -4,10 +4,10 @@ use pyo3::prelude::*;
 
 use crate::kept::{fork, watch};
 
-/// Closes every file and keeps everybody out.
+/// Closes every file and keeps everybody out. Keeps the interpreter, too: see `kept/fork.rs`.
 #[pyfunction]
-pub(crate) fn before_fork(py: Python<'_>) {
-    py.detach(fork::before);
+pub(crate) fn before_fork() {
+    fork::before();
 }
 
 /// Lets everybody in again, in the parent and in the child.

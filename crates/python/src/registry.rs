@@ -45,7 +45,7 @@ const FORM: Form = Form { mark: REGISTRY_MARK, what: "shared entities" };
 /// Which entities are shared, and with whom.
 #[pyclass(frozen, module = "sharing._engine")]
 pub(crate) struct Registry {
-    /// Taken when this goes, so that the file is not closed while the interpreter waits.
+    /// Taken when this goes.
     kept: Option<Arc<Kept>>,
     /// Name of this home.
     home: String,
@@ -276,7 +276,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let listening = self.listening.get_mut().ok().and_then(Option::take);
         let kept = self.kept.take();
-        // A fork may hold the files and wait for the interpreter: let it have that.
+        // To close a file takes as long as its disk does: others may have the interpreter meanwhile.
         let _ = Python::try_attach(move |py| py.detach(move || drop((listening, kept))));
     }
 }

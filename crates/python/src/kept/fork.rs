@@ -2,7 +2,8 @@
 //!
 //! Python calls [`before`] and [`after`] around its own forks (`os.fork`, `multiprocessing`). Whoever works on a
 //! file holds the gate; the fork waits for them and then keeps it shut, so the child finds every lock
-//! free. Nobody waits for the interpreter while holding the gate.
+//! free. Nobody waits for the interpreter while holding the gate, and whoever forks has the interpreter all the time: so
+//! nobody can have the one while he waits for the other.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,5 +1,7 @@
 """The file of a registry: restarts, many processes, kill -9, damage, full disks and forks."""
 
+import hashlib
+import json
 import os
 import random
 import resource
@@ -13,7 +15,7 @@ import time
 import pytest
 
 from sharing import StorageError
-from sharing.registry import SharedRegistry
+from sharing.registry import SharedEntity, SharedRegistry
 
 
 @pytest.fixture
@@ -253,6 +255,56 @@ def test_what_is_no_plain_file_is_refused(path, make):
     with pytest.raises(StorageError, match=r"plain file|written"):
         SharedRegistry(path)
     assert path.is_dir() or path.is_symlink() or path.is_fifo()
+
+
+def row_sum(entity_id, body):
+    told = len(entity_id).to_bytes(8, "big") + entity_id.encode()
+    return hashlib.sha256(told + (b"\0" if body is None else b"\1" + body.encode())).digest()[:8]
+
+
+def test_form_of_the_file_is_this_one(path):
+    # Changed, it needs another version, and a way from this one.
+    body = (
+        '{"name":"Lamp","sharing":{"everyone":true,"with":["holiday"],"without":["annex"]},"home_id":"villa",'
+        '"last_updated":"2026-11-24T12:00:00.000Z","last_updated_by":"villa","metadata":{"name":"Lamp","floor":1}}'
+    )
+    rows = [
+        ("light.hall", 7, body, row_sum("light.hall", body)),
+        ("light.gone", 8, None, row_sum("light.gone", None)),
+    ]
+    database = sqlite3.connect(path)
+    database.execute(
+        "CREATE TABLE kept (id TEXT PRIMARY KEY, number INTEGER NOT NULL, body TEXT, sum BLOB NOT NULL)"
+        " STRICT, WITHOUT ROWID"
+    )
+    database.execute("CREATE UNIQUE INDEX kept_by_number ON kept (number)")
+    database.executemany("INSERT INTO kept VALUES (?, ?, ?, ?)", rows)
+    database.execute("PRAGMA application_id = 0x63687267")
+    database.execute("PRAGMA user_version = 1")
+    database.commit()
+    database.close()
+    registry = SharedRegistry(path, home_id="villa")
+    [entity] = registry.get_all().values()
+    assert entity == SharedEntity(
+        entity_id="light.hall",
+        name="Lamp",
+        shared=True,
+        last_updated="2026-11-24T12:00:00.000Z",
+        last_updated_by="villa",
+        shared_with=["holiday"],
+        metadata={"name": "Lamp", "floor": 1},
+        home_id="villa",
+    )
+    assert registry.stop_sharing_with("light.hall", "annex") is False
+    registry.unregister("light.hall")
+    registry.register("light.roof")
+    del registry
+    written = (
+        sqlite3.connect(path).execute("SELECT id, number, body, sum FROM kept ORDER BY number").fetchall()
+    )
+    assert [row[:2] for row in written] == [("light.gone", 8), ("light.hall", 9), ("light.roof", 10)]
+    assert all(row[3] == row_sum(row[0], row[2]) for row in written)
+    assert list(json.loads(written[2][2])) == list(json.loads(body))
 
 
 # ---- disks that do not take it ----

@@ -1,5 +1,6 @@
 """Homes of this process, on loopback."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -12,6 +13,14 @@ KEY = "our common secret"
 def home(name: str, key: str | bytes | None = KEY, **options: Any) -> SyncProtocol:
     """A home that is not started, on a port of its own."""
     return SyncProtocol(name, key, **({"sync_port": 0, "host": "127.0.0.1"} | options))
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 async def join(one: SyncProtocol, *others: SyncProtocol) -> None:

@@ -14,7 +14,7 @@ use std::{
 
 use crosshome_node::{
     node::{EntityRef, News, Node, NodeError, Resolution, Selection, Settle},
-    views::{Entities, EntityView, LinkState},
+    views::{ConflictView, Entities, EntityView, LinkState},
 };
 use pyo3::{
     exceptions::PyValueError,
@@ -42,6 +42,7 @@ mod life;
 mod settings;
 mod sharing;
 
+use custom::Failures;
 use entity::Wanted;
 use hearing::{Heard, Word, hearing};
 use joining::Place;
@@ -58,6 +59,7 @@ pub(crate) struct Sync {
     updated: Callbacks,
     synced: Callbacks,
     conflicts: Callbacks,
+    failures: Failures,
     /// What settles conflicts when the strategy is custom.
     decide: Option<Py<PyAny>>,
     /// The search that the home borrows instead of having one of its own.
@@ -85,17 +87,16 @@ impl Sync {
         registry: Option<Py<Registry>>,
     ) -> PyResult<Self> {
         let settings = Settings::read(name, key, port, host, data_dir, strategy)?;
-        let (updated, synced, conflicts) = Default::default();
-        let process = process::id();
         Ok(Self {
             life: Life::new(settings),
-            updated,
-            synced,
-            conflicts,
+            updated: Callbacks::default(),
+            synced: Callbacks::default(),
+            conflicts: Callbacks::default(),
+            failures: Failures::default(),
             decide,
             discovery,
             registry,
-            process,
+            process: process::id(),
         })
     }
 
@@ -285,7 +286,7 @@ impl Sync {
         }
         let conflicts = self.ask(py, |node| async move { node.conflicts(true).await })?;
         let conflicts = conflicts.map_err(|error| error::of_node(&error))?;
-        let shown = conflicts.iter().map(|view| conflict::shown(py, view, self.name()));
+        let shown = conflicts.iter().map(|view| self.conflict(py, view));
         PyList::new(py, shown.collect::<PyResult<Vec<_>>>()?)
     }
 
@@ -362,7 +363,7 @@ impl Sync {
             Heard::Notices(notices) => notices.iter().try_for_each(|notice| self.tell(py, &notice.news)),
             Heard::Anew(views) => views.iter().try_for_each(|view| self.tell_entity(py, view)),
             Heard::Word(Word::Question(question)) => {
-                question.ask(py, self.decide.as_ref());
+                question.ask(py, self.decide.as_ref(), &self.failures);
                 Ok(())
             }
             Heard::Word(Word::Synced(told)) => {
@@ -380,7 +381,7 @@ impl Sync {
                 self.updated.call(py, || (entity_id, py.None()).into_pyobject(py))
             }
             News::Conflict(view) if !self.conflicts.is_empty() => {
-                self.conflicts.call(py, || (conflict::shown(py, view, self.name())?,).into_pyobject(py))
+                self.conflicts.call(py, || (self.conflict(py, view)?,).into_pyobject(py))
             }
             _ => Ok(()),
         }
@@ -388,6 +389,10 @@ impl Sync {
 
     fn tell_entity(&self, py: Python<'_>, view: &EntityView) -> PyResult<()> {
         self.updated.call(py, || (&view.entity_id, entity::shown(py, view)?).into_pyobject(py))
+    }
+
+    fn conflict<'py>(&self, py: Python<'py>, view: &ConflictView) -> PyResult<Bound<'py, PyAny>> {
+        conflict::shown(py, view, self.name(), self.failures.of(&view.entity_id))
     }
 
     /// Looks at the drafts, if there was no start yet.

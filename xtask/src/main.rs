@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to a person at a terminal")]
 
 mod bench;
+mod bench_python;
 mod chaos;
 mod check;
 mod command;
@@ -30,10 +31,15 @@ struct Task {
     run: fn(&[String]) -> Result<(), TaskError>,
 }
 
-const TASKS: [Task; 9] = [
+const TASKS: [Task; 10] = [
     Task { name: "test", does: "install what the tests need and run them all", run: test::run },
     Task { name: "demo", does: "build crosshome and play two homes [-- ARGS]", run: demo::run },
     Task { name: "bench", does: "build for speed and measure this machine [-- ARGS]", run: bench::run },
+    Task {
+        name: "bench-python",
+        does: "build the wheel for speed and measure it [-- ARGS]",
+        run: bench_python::run,
+    },
     Task {
         name: "model",
         does: "try every order of events in small worlds [--small] [SCENARIO]",

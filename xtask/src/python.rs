@@ -52,14 +52,21 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Builds the wheel as the tests want it, quick to build, and installs it.
+    /// Builds the wheel with a profile of cargo, and installs it.
     ///
     /// # Errors
     ///
     /// Tells which program failed.
-    pub(crate) fn install_wheel(&self) -> Result<(), CommandError> {
+    pub(crate) fn install_wheel(&self, profile: &str) -> Result<(), CommandError> {
         let _ = fs::remove_dir_all(WHEELS); // so that one is there, and of this version
-        command::run(self.tool("maturin").args(["build", "--profile", "dev", "--locked", "--out", WHEELS]))?;
+        command::run(self.tool("maturin").args([
+            "build",
+            "--profile",
+            profile,
+            "--locked",
+            "--out",
+            WHEELS,
+        ]))?;
         let wheels = fs::read_dir(WHEELS).into_iter().flatten().flatten().map(|entry| entry.path());
         let mut install = self.pip(&["install", "--force-reinstall", "--no-deps"]);
         command::run(install.args(wheels))

@@ -68,7 +68,7 @@ fn rust(machine: &Machine, tally: &mut Tally) -> Result<(), CommandError> {
 /// The package as people install it: the wheel in an environment of its own, its stubs, and its tests.
 fn python(machine: &Machine, tally: &mut Tally) -> Result<(), CommandError> {
     let environment = Environment::provide()?;
-    environment.install_wheel()?;
+    environment.install_wheel("dev")?; // quick to build
     command::run(environment.tool("stubtest").args([
         "sharing._engine",
         "--mypy-config-file",

@@ -3,7 +3,7 @@
 //! The registry of shared entities and the conflicts of a resolver are [`Kept`]: a JSON text by id. A file is
 //! SQLite with a write-ahead log, because that was the cheapest way to be durable at each call: 0.3 ms on the disk where
 //! a file written anew and renamed took 1.6 ms with ten entities and 22 ms with 10,000, and SQLite's rollback journal
-//! 25 ms. Its locks also let several processes write to one file.
+//! 25 ms. Its locks also let several processes write to one file. Decision 15 has the whole story.
 //!
 //! What always holds: whatever a call has confirmed is on the disk; a change is made to what the file holds *now*, so two
 //! processes lose nothing to each other; listeners hear of every change once and in the order of the file,

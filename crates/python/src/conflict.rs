@@ -71,7 +71,7 @@ impl Versions {
 /// What is kept of conflicts, by entity id.
 #[pyclass(frozen, module = "sharing._engine")]
 pub(crate) struct Conflicts {
-    /// Taken when this goes, so that the file is not closed while the interpreter waits.
+    /// Taken when this goes.
     kept: Option<Arc<Kept>>,
     /// Name of this home.
     home: String,
@@ -176,7 +176,7 @@ impl Conflicts {
 impl Drop for Conflicts {
     fn drop(&mut self) {
         let kept = self.kept.take();
-        // A fork may hold the files and wait for the interpreter: let it have that.
+        // To close a file takes as long as its disk does: others may have the interpreter meanwhile.
         let _ = Python::try_attach(move |py| py.detach(move || drop(kept)));
     }
 }

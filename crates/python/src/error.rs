@@ -3,7 +3,7 @@
 //! The classes are written in `sharing/_errors.py`, where one of them can be three things at once.
 //! Wrong types are `TypeError`, wrong values `ValueError`; everything else is a `SharingError`.
 
-use crosshome_node::{discovery::DiscoveryError, home::StartError, node::NodeError, store::StoreError};
+use crosshome_node::{discovery::DiscoveryError, home::StartError, node::NodeError};
 use pyo3::{PyErr, exceptions::PyValueError, import_exception};
 
 use crate::discovery::SearchError;
@@ -69,9 +69,4 @@ pub(crate) fn of_search(error: &SearchError) -> PyErr {
         SearchError::Discovery(error) => of_discovery(error),
         SearchError::Thread(_) => SharingError::new_err(error.to_string()),
     }
-}
-
-/// Returns the exception for a store of its own.
-pub(crate) fn of_store(error: &StoreError) -> PyErr {
-    StorageError::new_err(error.to_string())
 }

@@ -4,10 +4,10 @@ use pyo3::prelude::*;
 
 use crate::kept::{fork, watch};
 
-/// Closes every file and keeps everybody out.
+/// Closes every file and keeps everybody out. Keeps the interpreter, too: see `kept/fork.rs`.
 #[pyfunction]
-pub(crate) fn before_fork(py: Python<'_>) {
-    py.detach(fork::before);
+pub(crate) fn before_fork() {
+    fork::before();
 }
 
 /// Lets everybody in again, in the parent and in the child.
@@ -16,8 +16,11 @@ pub(crate) fn after_fork() {
     fork::after();
 }
 
-/// Ends the thread that looks for what other processes write.
+/// Ends the thread that looks for what other processes write, and closes every file, so that each is one file again.
 #[pyfunction]
-pub(crate) fn stop_watching(py: Python<'_>) {
-    py.detach(watch::stop);
+pub(crate) fn before_exit(py: Python<'_>) {
+    py.detach(|| {
+        watch::stop();
+        fork::close_all();
+    });
 }

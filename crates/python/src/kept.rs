@@ -3,7 +3,7 @@
 //! The registry of shared entities and the conflicts of a resolver are [`Kept`]: a JSON text by id. A file is
 //! SQLite with a write-ahead log, because that was the cheapest way to be durable at each call: 0.3 ms on the disk where
 //! a file written anew and renamed took 1.6 ms with ten entities and 22 ms with 10,000, and SQLite's rollback journal
-//! 25 ms. Its locks also let several processes write to one file.
+//! 25 ms. Its locks also let several processes write to one file. Decision 15 has the whole story.
 //!
 //! What always holds: whatever a call has confirmed is on the disk; a change is made to what the file holds *now*, so two
 //! processes lose nothing to each other; listeners hear of every change once and in the order of the file,
@@ -89,7 +89,7 @@ impl Kept {
         let mut open = lock(&OPEN);
         open.retain(|kept| kept.strong_count() > 0);
         if let Some(known) = open.iter().filter_map(Weak::upgrade).find(|kept| kept.is_at(&place)) {
-            lock(&known.inside).examine()?;
+            lock(&known.inside).examine(&place)?;
             return Ok(known);
         }
         let mut inside = Inside::default();
@@ -199,10 +199,11 @@ impl Inside {
         Ok(())
     }
 
-    /// Looks whether the file that is open has been damaged meanwhile.
-    fn examine(&mut self) -> Result<(), KeptError> {
+    /// Looks whether the file that is open has been damaged meanwhile, or another one stands in its place.
+    fn examine(&mut self, place: &Place) -> Result<(), KeptError> {
         let judged = self.disk.as_ref().map_or(Ok(()), Disk::judge);
-        self.judged(judged)
+        self.judged(judged)?;
+        self.catch_up(place)
     }
 
     fn change<E: From<KeptError>>(

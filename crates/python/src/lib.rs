@@ -39,7 +39,7 @@ mod _engine {
     #[pymodule_export]
     use crate::{
         conflict::{Conflicts, Versions, check_version},
-        files::{after_fork, before_fork, stop_watching},
+        files::{after_fork, before_exit, before_fork},
         registry::Registry,
         sync::Sync,
     };

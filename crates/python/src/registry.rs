@@ -45,7 +45,7 @@ const FORM: Form = Form { mark: REGISTRY_MARK, what: "shared entities" };
 /// Which entities are shared, and with whom.
 #[pyclass(frozen, module = "sharing._engine")]
 pub(crate) struct Registry {
-    /// Taken when this goes, so that the file is not closed while the interpreter waits.
+    /// Taken when this goes.
     kept: Option<Arc<Kept>>,
     /// Name of this home.
     home: String,
@@ -79,6 +79,12 @@ impl Registry {
         self.kept.as_ref().expect("it is there until this is dropped")
     }
 
+    /// Tells everybody but this registry's own callbacks, which are told once Python has the answer.
+    fn tell_others(&self) {
+        let _held = self.news.hold();
+        self.kept().tell();
+    }
+
     /// Changes one entry, and returns it as it now is.
     ///
     /// `edit` gets what is registered, and returns what is to be, or nothing to remove it.
@@ -99,7 +105,7 @@ impl Registry {
                     false => vec![(id.as_str().into(), now.as_ref().map(|entry| entry.write().into()))],
                 })
             });
-            kept.tell();
+            self.tell_others();
             changed.map(|()| now)
         })
     }
@@ -217,7 +223,7 @@ impl Registry {
                 count = rows.len();
                 Ok::<_, KeptError>(rows.keys().map(|id| (id.clone(), None)).collect())
             });
-            kept.tell();
+            self.tell_others();
             cleared.map(|()| count)
         });
         Ok(cleared.map_err(RegistryError::from)?)
@@ -270,7 +276,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let listening = self.listening.get_mut().ok().and_then(Option::take);
         let kept = self.kept.take();
-        // A fork may hold the files and wait for the interpreter: let it have that.
+        // To close a file takes as long as its disk does: others may have the interpreter meanwhile.
         let _ = Python::try_attach(move |py| py.detach(move || drop((listening, kept))));
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use crosshome_node::{
     node::{EntityRef, News, Node, NodeError, Resolution, Selection, Settle},
-    views::{Entities, EntityView, LinkState},
+    views::{ConflictView, Entities, EntityView, LinkState},
 };
 use pyo3::{
     exceptions::PyValueError,
@@ -29,6 +29,7 @@ use crate::{
     discovery::Discovery,
     error::{self, NotRunning},
     executor::{listen, wait},
+    registry::Registry,
 };
 
 mod conflict;
@@ -39,7 +40,9 @@ mod hearing;
 mod joining;
 mod life;
 mod settings;
+mod sharing;
 
+use custom::Failures;
 use entity::Wanted;
 use hearing::{Heard, Word, hearing};
 use joining::Place;
@@ -56,10 +59,13 @@ pub(crate) struct Sync {
     updated: Callbacks,
     synced: Callbacks,
     conflicts: Callbacks,
+    failures: Failures,
     /// What settles conflicts when the strategy is custom.
     decide: Option<Py<PyAny>>,
     /// The search that the home borrows instead of having one of its own.
     discovery: Option<Py<Discovery>>,
+    /// What says which entities are shared, if that is not all.
+    registry: Option<Py<Registry>>,
     /// The process that it was made in.
     process: u32,
 }
@@ -67,7 +73,8 @@ pub(crate) struct Sync {
 #[pymethods]
 impl Sync {
     #[new]
-    #[pyo3(signature = (name, key, *, port, host, data_dir, strategy, decide, discovery))]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of the Python class")]
+    #[pyo3(signature = (name, key, *, port, host, data_dir, strategy, decide, discovery, registry))]
     fn new(
         name: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
@@ -77,11 +84,20 @@ impl Sync {
         strategy: &str,
         decide: Option<Py<PyAny>>,
         discovery: Option<Py<Discovery>>,
+        registry: Option<Py<Registry>>,
     ) -> PyResult<Self> {
         let settings = Settings::read(name, key, port, host, data_dir, strategy)?;
-        let (updated, synced, conflicts) = Default::default();
-        let process = process::id();
-        Ok(Self { life: Life::new(settings), updated, synced, conflicts, decide, discovery, process })
+        Ok(Self {
+            life: Life::new(settings),
+            updated: Callbacks::default(),
+            synced: Callbacks::default(),
+            conflicts: Callbacks::default(),
+            failures: Failures::default(),
+            decide,
+            discovery,
+            registry,
+            process: process::id(),
+        })
     }
 
     fn start<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -270,7 +286,7 @@ impl Sync {
         }
         let conflicts = self.ask(py, |node| async move { node.conflicts(true).await })?;
         let conflicts = conflicts.map_err(|error| error::of_node(&error))?;
-        let shown = conflicts.iter().map(|view| conflict::shown(py, view, self.name()));
+        let shown = conflicts.iter().map(|view| self.conflict(py, view));
         PyList::new(py, shown.collect::<PyResult<Vec<_>>>()?)
     }
 
@@ -309,6 +325,7 @@ impl Sync {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.decide)?;
         visit.call(&self.discovery)?;
+        visit.call(&self.registry)?;
         [&self.updated, &self.synced, &self.conflicts].into_iter().try_for_each(|all| all.traverse(&visit))
     }
 
@@ -336,7 +353,8 @@ impl Sync {
             weak.bind(py).upgrade_as::<Self>()?.map_or(Ok(()), |sync| sync.get().deliver(py, heard))
         })?;
         let custom = this.decide.as_ref().map(|_| custom::function(words.clone()));
-        Ok(Start { custom, discovery: borrowed, ear, words })
+        let registry = this.registry.as_ref().map(|registry| registry.clone_ref(slf.py()));
+        Ok(Start { custom, discovery: borrowed, registry, ear, words })
     }
 
     /// Calls callbacks and answers questions.
@@ -345,7 +363,7 @@ impl Sync {
             Heard::Notices(notices) => notices.iter().try_for_each(|notice| self.tell(py, &notice.news)),
             Heard::Anew(views) => views.iter().try_for_each(|view| self.tell_entity(py, view)),
             Heard::Word(Word::Question(question)) => {
-                question.ask(py, self.decide.as_ref());
+                question.ask(py, self.decide.as_ref(), &self.failures);
                 Ok(())
             }
             Heard::Word(Word::Synced(told)) => {
@@ -363,7 +381,7 @@ impl Sync {
                 self.updated.call(py, || (entity_id, py.None()).into_pyobject(py))
             }
             News::Conflict(view) if !self.conflicts.is_empty() => {
-                self.conflicts.call(py, || (conflict::shown(py, view, self.name())?,).into_pyobject(py))
+                self.conflicts.call(py, || (self.conflict(py, view)?,).into_pyobject(py))
             }
             _ => Ok(()),
         }
@@ -371,6 +389,10 @@ impl Sync {
 
     fn tell_entity(&self, py: Python<'_>, view: &EntityView) -> PyResult<()> {
         self.updated.call(py, || (&view.entity_id, entity::shown(py, view)?).into_pyobject(py))
+    }
+
+    fn conflict<'py>(&self, py: Python<'py>, view: &ConflictView) -> PyResult<Bound<'py, PyAny>> {
+        conflict::shown(py, view, self.name(), self.failures.of(&view.entity_id))
     }
 
     /// Looks at the drafts, if there was no start yet.

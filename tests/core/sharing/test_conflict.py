@@ -1,6 +1,7 @@
 """`sharing.conflict`, method by method: the strategies and their laws, what is kept, what is refused."""
 
 import asyncio
+import doctest
 import logging
 import os
 import subprocess
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+import sharing.conflict
 from sharing import StorageError
 from sharing.conflict import Conflict, ConflictResolver, get_resolver
 
@@ -68,7 +70,9 @@ def test_version_with_a_time_beats_one_without(resolver):
     assert latest(resolver, timeless, timed) == timed
 
 
-@pytest.mark.parametrize("stateless", [{"attributes": {"a": 1}, "last_updated": LATER}, {"state": None, "last_updated": LATER}])
+@pytest.mark.parametrize(
+    "stateless", [{"attributes": {"a": 1}, "last_updated": LATER}, {"state": None, "last_updated": LATER}]
+)
 def test_version_without_a_state_loses(resolver, stateless):
     assert latest(resolver, version("a"), stateless) == version("a")
     assert latest(resolver, stateless, version("a")) == version("a")
@@ -84,7 +88,12 @@ def test_tie_goes_to_the_greater_canonical_json_on_either_side(resolver):
 
 
 def test_merge_keeps_the_keys_of_either_side_and_the_later_wins(resolver):
-    old = {"state": "on", "attributes": {"brightness": 1, "effect": "rain"}, "last_updated": NOON, "area": "hall"}
+    old = {
+        "state": "on",
+        "attributes": {"brightness": 1, "effect": "rain"},
+        "last_updated": NOON,
+        "area": "hall",
+    }
     new = {"state": "off", "attributes": {"brightness": 2, "color": "red"}, "last_updated": LATER, "floor": 1}
     both = {
         "state": "off",
@@ -103,7 +112,9 @@ def test_merge_takes_nested_objects_and_lists_as_values(resolver):
 
 
 def test_merge_with_attributes_on_one_side(resolver):
-    merged = resolver.resolve("light.hall", {"state": "on"}, {"state": "off", "attributes": {"a": 1}}, "merge")
+    merged = resolver.resolve(
+        "light.hall", {"state": "on"}, {"state": "off", "attributes": {"a": 1}}, "merge"
+    )
     assert merged["attributes"] == {"a": 1}
     assert "attributes" not in resolver.resolve("light.hall", {"state": "on"}, {"state": "off"}, "merge")
 
@@ -174,7 +185,9 @@ def test_function_may_be_a_method_a_class_or_be_handed_over_directly(resolver):
     resolver.register_strategy("object", Taste())
     assert resolver.resolve("light.hall", version("a"), version("b"), "method") == version("b")
     assert resolver.resolve("light.hall", version("a"), version("b"), "object") == version("a")
-    assert resolver.resolve("light.hall", version("a"), version("b"), lambda local, remote: remote) == version("b")
+    assert resolver.resolve(
+        "light.hall", version("a"), version("b"), lambda local, remote: remote
+    ) == version("b")
     assert resolver.get_conflict("light.hall").strategy == "custom"
 
 
@@ -195,7 +208,9 @@ def test_function_may_be_a_method_a_class_or_be_handed_over_directly(resolver):
 def test_function_that_fails_falls_back_to_latest_wins_and_says_so(resolver, caplog, broken):
     resolver.register_strategy("custom", broken)
     with caplog.at_level(logging.ERROR, logger="sharing"):
-        assert resolver.resolve("light.hall", version("on"), version("off", LATER), "custom") == version("off", LATER)
+        assert resolver.resolve("light.hall", version("on"), version("off", LATER), "custom") == version(
+            "off", LATER
+        )
     conflict = resolver.get_conflict("light.hall")
     assert (conflict.resolution, conflict.strategy) == (version("off", LATER), "custom")
     assert conflict.error
@@ -252,7 +267,11 @@ def test_conflict_has_every_field(resolver):
     resolver.resolve("light.hall", old, new)
     conflict = resolver.get_conflict("light.hall")
     assert isinstance(conflict, Conflict)
-    assert (conflict.entity_id, conflict.strategy, conflict.resolved_by) == ("light.hall", "latest-wins", "villa")
+    assert (conflict.entity_id, conflict.strategy, conflict.resolved_by) == (
+        "light.hall",
+        "latest-wins",
+        "villa",
+    )
     assert (conflict.local_version, conflict.remote_version, conflict.resolution) == (old, new, new)
     assert conflict.detected_at.endswith("Z")
     assert conflict.resolved_at >= conflict.detected_at
@@ -282,14 +301,24 @@ def test_resolvers_in_memory_know_nothing_of_each_other(resolver):
 
 def test_conflicts_survive_in_a_file(tmp_path):
     path = tmp_path / "conflicts.db"
-    ConflictResolver("villa", storage_path=path).resolve("light.hall", version("on"), version("off"), "user-choice")
-    code = "import sys; from sharing.conflict import *; print(*[c.entity_id for c in ConflictResolver(storage_path=sys.argv[1]).get_active_conflicts()])"
-    out = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout
+    ConflictResolver("villa", storage_path=path).resolve(
+        "light.hall", version("on"), version("off"), "user-choice"
+    )
+    code = """
+import sys
+from sharing.conflict import ConflictResolver
+print(*[conflict.entity_id for conflict in ConflictResolver(storage_path=sys.argv[1]).get_active_conflicts()])
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    ).stdout
     assert out.split() == ["light.hall"]
     path.write_bytes(b"garbage")
     with pytest.raises(StorageError, match="damaged"):
         ConflictResolver("villa", storage_path=path)
-    assert [name for name in os.listdir(tmp_path) if ".damaged-" in name and name.endswith(tuple("0123456789"))]
+    assert [
+        name for name in os.listdir(tmp_path) if ".damaged-" in name and name.endswith(tuple("0123456789"))
+    ]
     assert ConflictResolver("villa", storage_path=path).get_active_conflicts() == []
 
 
@@ -340,6 +369,12 @@ def test_threads_share_a_resolver(resolver):
     assert len(resolver.get_active_conflicts()) == 200
 
 
+def test_examples_of_the_documentation_run():
+    ran = doctest.testmod(sharing.conflict)
+    assert ran.failed == 0
+    assert ran.attempted > 20
+
+
 # ---- what is refused ----
 
 CYCLE: dict = {"state": "on"}
@@ -355,7 +390,7 @@ BAD_VERSIONS = {
     "NaN": ({"state": float("nan")}, ValueError),
     "bytes": ({"state": b"on"}, TypeError),
     "a key that is no str": ({"state": "on", 1: 2}, TypeError),
-    "an attribute that is no str": (version(**{"a": 1}) | {"attributes": {1: 2}}, TypeError),
+    "an attribute that is no str": (version(a=1) | {"attributes": {1: 2}}, TypeError),
     "attributes that are no dict": ({"attributes": [1]}, TypeError),
     "a cycle": (CYCLE, ValueError),
     "100 levels": ({"attributes": DEEP}, ValueError),
@@ -385,14 +420,26 @@ def test_bad_version_is_refused_on_either_side_and_nothing_is_kept(resolver, wha
     assert resolver.get_active_conflicts() == []
 
 
-@pytest.mark.parametrize("bad, error", [("Light.Hall", ValueError), ("light", ValueError), ("", ValueError), (None, TypeError), (b"light.hall", TypeError)])
+@pytest.mark.parametrize(
+    "bad, error",
+    [
+        ("Light.Hall", ValueError),
+        ("light", ValueError),
+        ("", ValueError),
+        (None, TypeError),
+        (b"light.hall", TypeError),
+    ],
+)
 def test_bad_id_is_refused(resolver, bad, error):
     with pytest.raises(error):
         resolver.resolve(bad, version("a"), version("b"))
     assert resolver.get_active_conflicts() == []
 
 
-@pytest.mark.parametrize("bad, error", [("newest", ValueError), ("", ValueError), ("custom", ValueError), (None, TypeError), (3, TypeError)])
+@pytest.mark.parametrize(
+    "bad, error",
+    [("newest", ValueError), ("", ValueError), ("custom", ValueError), (None, TypeError), (3, TypeError)],
+)
 def test_unknown_strategy_is_refused(resolver, bad, error):
     with pytest.raises(error):
         resolver.resolve("light.hall", version("a"), version("b"), bad)
@@ -423,7 +470,10 @@ def test_what_is_no_strategy_is_refused(resolver, name, fn, error):
         resolver.resolve("light.hall", version("a"), version("b"), "custom")
 
 
-@pytest.mark.parametrize("bad, error", [("", ValueError), ("a\nb", ValueError), ("x" * 100, ValueError), (1, TypeError), (b"villa", TypeError)])
+@pytest.mark.parametrize(
+    "bad, error",
+    [("", ValueError), ("a\nb", ValueError), ("x" * 100, ValueError), (1, TypeError), (b"villa", TypeError)],
+)
 def test_home_has_a_name(bad, error):
     with pytest.raises(error):
         ConflictResolver(bad)

@@ -3,19 +3,30 @@
 import json
 from datetime import datetime
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
 from sharing.conflict import ConflictResolver
+
+pytest.importorskip("hypothesis", reason="it comes with `pip install crosshome[test]`")
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 NOON = "2026-11-24T12:00:00Z"
 LATER = "2026-11-24T12:00:01Z"
 
 NAMES = st.sampled_from(["brightness", "hs_color", "color_mode", "a", "ä", "\u0000", "z" * 256])
 LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
 )
-VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=6)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
 TIMES = st.one_of(
     st.none(),
     st.sampled_from(["", NOON, "2026-11-24T13:00:00+01:00", "2026-11-24T12:00:00", LATER]),

@@ -1,6 +1,7 @@
 """`sharing.registry`, method by method: what it keeps, what it refuses, and whom it tells."""
 
 import asyncio
+import doctest
 import gc
 import logging
 import os
@@ -12,6 +13,7 @@ import weakref
 
 import pytest
 
+import sharing.registry
 from sharing import EntityNotFound, SharingError
 from sharing.registry import SharedEntity, SharedRegistry, get_registry
 
@@ -175,6 +177,12 @@ def test_process_has_one_registry_per_file(path, tmp_path):
     assert get_registry() is get_registry()
 
 
+def test_examples_of_the_documentation_run():
+    ran = doctest.testmod(sharing.registry)
+    assert ran.failed == 0
+    assert ran.attempted > 30
+
+
 # ---- what it refuses ----
 
 CYCLE: dict = {}
@@ -229,7 +237,19 @@ def test_entity_grows_no_further_than_its_limit(registry):
     assert set(registry.get("light.hall").metadata) == {"a"}
 
 
-BAD_IDS = ["", "light", "light.", ".hall", "a.b.c", "Light.Hall", "light.hä", "light hall", "light.<b>", "l.\0", "x." + "a" * 255]
+BAD_IDS = [
+    "",
+    "light",
+    "light.",
+    ".hall",
+    "a.b.c",
+    "Light.Hall",
+    "light.hä",
+    "light hall",
+    "light.<b>",
+    "l.\0",
+    "x." + "a" * 255,
+]
 
 
 @pytest.mark.parametrize("bad", BAD_IDS)
@@ -264,7 +284,18 @@ def test_shared_is_true_or_false(registry, bad):
     assert len(registry) == 0
 
 
-@pytest.mark.parametrize("bad, error", [("", ValueError), (" x", ValueError), ("a\nb", ValueError), ("x" * 100, ValueError), ("joint", ValueError), (1, TypeError), (b"x", TypeError)])
+BAD_HOMES = [
+    ("", ValueError),
+    (" x", ValueError),
+    ("a\nb", ValueError),
+    ("x" * 100, ValueError),
+    ("joint", ValueError),
+    (1, TypeError),
+    (b"x", TypeError),
+]
+
+
+@pytest.mark.parametrize("bad, error", BAD_HOMES)
 def test_home_has_a_name(registry, path, bad, error):
     before = registry.register("light.hall", shared=True)
     with pytest.raises(error):
@@ -378,6 +409,17 @@ def test_callback_that_raises_is_logged_and_harms_nobody(registry, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_keyboard_interrupt_comes_through(registry):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    registry.register("light.hall")
+    registry.on_entity_updated(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        registry.update("light.hall", shared=True)
+    assert registry.is_shared("light.hall")
+
+
 def test_callback_may_change_the_registry_and_order_stays(registry):
     heard = []
 
@@ -421,11 +463,13 @@ def test_threads_share_a_registry(registry):
 
 
 def test_registry_that_nobody_holds_goes_although_a_callback_holds_it(path):
-    registry = SharedRegistry(path)
-    registry.on_entity_updated(lambda *_: registry.get_all())
-    registry.register("light.hall")
-    gone = weakref.ref(registry)
-    del registry
+    def story():
+        registry = SharedRegistry(path)
+        registry.on_entity_updated(lambda *_: registry.get_all())
+        registry.register("light.hall")
+        return weakref.ref(registry)
+
+    gone = story()
     gc.collect()
     assert gone() is None
     assert os.path.exists(path)

@@ -9,4 +9,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_engine.before_fork, after_in_parent=_engine.after_fork, after_in_child=_engine.after_fork
     )
-atexit.register(_engine.stop_watching)
+atexit.register(_engine.before_exit)

@@ -71,7 +71,9 @@ class SyncProtocol:
             returns a dict with ``state``, ``attributes`` or both. One that raises or returns anything else is logged, and
             ``latest-wins`` settles the conflict. It runs on the event loop, and may take up to 10 seconds.
         resolver: Whose registered functions are this home's custom strategies.
-        registry: If given, only what is registered there as shared is shared.
+        registry: If given, only what is registered there as shared is shared, from now on and as it changes. Everything
+            else that this home updates stays with it, under its own name, also where another home has an entity of that id.
+            What is shared with some homes only is an entity of this home that they may change.
         discovery: A started search that the home uses instead of one of its own; it then announces this home.
 
     Raises:
@@ -111,6 +113,7 @@ class SyncProtocol:
             strategy=name,
             decide=decide,
             discovery=None if discovery is None else _lent(discovery),
+            registry=None if registry is None else _obeyed(registry),
         )
 
     @property
@@ -534,6 +537,12 @@ def _lent(discovery: DiscoveryService) -> _engine.Discovery:
     if not isinstance(discovery, DiscoveryService):
         raise TypeError(f"discovery must be a DiscoveryService, not {type(discovery).__name__}")
     return discovery._engine
+
+
+def _obeyed(registry: SharedRegistry) -> _engine.Registry:
+    if not isinstance(registry, SharedRegistry):
+        raise TypeError(f"registry must be a SharedRegistry, not {type(registry).__name__}")
+    return registry._engine
 
 
 def _port(port: int, lowest: int, what: str) -> int:

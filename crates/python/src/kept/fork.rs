@@ -2,7 +2,8 @@
 //!
 //! Python calls [`before`] and [`after`] around its own forks (`os.fork`, `multiprocessing`). Whoever works on a
 //! file holds the gate; the fork waits for them and then keeps it shut, so the child finds every lock
-//! free. Nobody waits for the interpreter while holding the gate.
+//! free. Nobody waits for the interpreter while holding the gate, and whoever forks has the interpreter all the time: so
+//! nobody can have the one while he waits for the other.
 
 use std::{
     cell::{Cell, RefCell},
@@ -35,6 +36,12 @@ impl Drop for Inside {
     fn drop(&mut self) {
         INSIDE.set(INSIDE.get() - 1);
     }
+}
+
+/// Closes every file; whoever asks for one opens it again.
+pub(crate) fn close_all() {
+    let _gate = gate();
+    super::open_files().iter().for_each(|kept| kept.close());
 }
 
 /// Closes every file and keeps everybody out until [`after`].

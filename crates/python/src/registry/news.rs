@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, OnceLock},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use pyo3::prelude::*;
@@ -15,11 +18,27 @@ pub(super) struct News {
     waiting: Mutex<VecDeque<Change>>,
     /// A weak reference to whoever tells: from here nothing may keep it alive.
     wake: OnceLock<Py<PyAny>>,
+    /// How many calls are on their way back to Python, which tells by itself then: there `KeyboardInterrupt` comes through.
+    held: AtomicUsize,
+}
+
+/// Keeps news from being told as long as it lives.
+pub(super) struct Held<'a>(&'a News);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl News {
     pub(super) fn wake_by(&self, wake: Py<PyAny>) {
         let _ = self.wake.set(wake); // a registry asks for it once
+    }
+
+    pub(super) fn hold(&self) -> Held<'_> {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        Held(self)
     }
 
     pub(super) fn is_there(&self) -> bool {
@@ -37,7 +56,7 @@ impl Listener for News {
     }
 
     fn tell(&self) {
-        if !self.is_there() {
+        if !self.is_there() || self.held.load(Ordering::Relaxed) > 0 {
             return;
         }
         Python::try_attach(|py| {

@@ -9,8 +9,13 @@ use pyo3::{
 
 use crate::json;
 
-/// Returns a conflict as Python's class shows it; `me` is the name of this home.
-pub(super) fn shown<'py>(py: Python<'py>, view: &ConflictView, me: &str) -> PyResult<Bound<'py, PyAny>> {
+/// Returns a conflict as Python's class shows it; `me` is the name of this home, `error` why its function failed.
+pub(super) fn shown<'py>(
+    py: Python<'py>,
+    view: &ConflictView,
+    me: &str,
+    error: Option<String>,
+) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let (local, remote) = sides(&view.versions, me);
     let settled = view.status == ConflictStatus::Settled;
@@ -24,6 +29,7 @@ pub(super) fn shown<'py>(py: Python<'py>, view: &ConflictView, me: &str) -> PyRe
     values.set_item("resolved_by", resolution.map(|present| &present.home))?;
     values.set_item("detected_at", view.detected_at.to_string())?;
     values.set_item("resolved_at", resolution.map(|present| present.at.to_string()))?;
+    values.set_item("error", error)?;
     CLASS.import(py, "sharing.conflict", "Conflict")?.call((), Some(&values))
 }
 

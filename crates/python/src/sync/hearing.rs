@@ -35,7 +35,7 @@ pub(super) enum Word {
     /// Both sides hold the same; the sender waits until callbacks were called.
     Synced(oneshot::Sender<()>),
     /// A conflict that Python's function is to settle.
-    Question(Question),
+    Question(Box<Question>),
 }
 
 /// What a start gives to the event loop.

@@ -12,17 +12,20 @@ use crosshome_node::{
     home::{Home, StartError},
     node::{Node, NodeError},
 };
-use pyo3::PyErr;
+use pyo3::{Py, PyErr};
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::{
     draft::Drafts,
     hearing::{Ear, Word},
     settings::Settings,
+    sharing,
 };
 use crate::{
-    error::{self, NotRunning},
+    error::{self, NotRunning, StorageError},
     executor::locked,
+    kept::Listening,
+    registry::{Registry, RegistryError},
 };
 
 /// The settings, and what lives by them.
@@ -39,7 +42,7 @@ pub(super) enum Stage {
     /// A thread is starting it; these wait.
     Starting(Vec<oneshot::Sender<Result<(), Failed>>>),
     /// It runs.
-    Running(Alive),
+    Running(Box<Alive>),
     /// It was stopped.
     Stopped,
 }
@@ -48,6 +51,8 @@ pub(super) enum Stage {
 pub(super) struct Alive {
     home: Home,
     words: UnboundedSender<Word>,
+    /// While it is there, the home follows the registry.
+    listening: Option<Listening>,
 }
 
 /// Why a start failed, for everyone who waits for it.
@@ -55,12 +60,14 @@ pub(super) struct Alive {
 pub(super) enum Failed {
     Start(Arc<StartError>),
     Node(NodeError),
+    Registry(Arc<RegistryError>),
 }
 
 /// What a start needs beside the settings.
 pub(super) struct Start {
     pub(super) custom: Option<Function>,
     pub(super) discovery: Option<Discovery>,
+    pub(super) registry: Option<Py<Registry>>,
     pub(super) ear: oneshot::Sender<Ear>,
     pub(super) words: UnboundedSender<Word>,
 }
@@ -104,7 +111,7 @@ impl Life {
     fn begin(&self, start: Start, drafts: Drafts, before: Stage) {
         let opened = self.open(start, drafts);
         let failed = opened.as_ref().err().cloned();
-        let now = opened.map_or(before, Stage::Running);
+        let now = opened.map_or(before, |alive| Stage::Running(Box::new(alive)));
         let Stage::Starting(waiting) = self.at(|stage| mem::replace(stage, now)) else { return };
         for done in waiting {
             let _ = done.send(failed.clone().map_or(Ok(()), Err));
@@ -112,15 +119,18 @@ impl Life {
     }
 
     fn open(&self, start: Start, drafts: Drafts) -> Result<Alive, Failed> {
-        let Start { custom, discovery, ear, words } = start;
+        let Start { custom, discovery, registry, ear, words } = start;
         let (config, mut options) = self.settings.parts();
         (options.custom, options.discovery) = (custom, discovery);
+        let registry = registry.as_ref().map(Py::get);
+        options.audiences = registry.map(sharing::audiences).transpose()?;
         let home = Home::start_with(config, options).map_err(|error| Failed::Start(Arc::new(error)))?;
         let node = home.node().clone();
         let notices = node.subscribe().map_err(Failed::Node)?;
         let _ = ear.send(Ear { notices, node: node.clone() }); // its event loop may have ended
+        let listening = registry.map(|registry| sharing::follow(registry, &node)).transpose()?;
         home.runtime().block_on(drafts.hand_over(&node)).map_err(Failed::Node)?;
-        Ok(Alive { home, words })
+        Ok(Alive { home, words, listening })
     }
 
     /// Returns the running home's node, once it has started if it is about to.
@@ -149,7 +159,12 @@ impl Life {
     /// Takes the home out, if one runs.
     pub(super) fn take(&self) -> Option<Home> {
         self.at(|stage| match mem::replace(stage, Stage::Stopped) {
-            Stage::Running(alive) => Some(alive.home),
+            Stage::Running(alive) => {
+                let Alive { home, listening, .. } = *alive;
+                // A fork may hold the registry and wait for the interpreter: a thread lets go that is never in it.
+                home.runtime().spawn(async move { drop(listening) });
+                Some(home)
+            }
             other => {
                 *stage = other;
                 None
@@ -190,6 +205,7 @@ impl Failed {
         match self {
             Self::Start(error) => error::of_start(error),
             Self::Node(error) => error::of_node(error),
+            Self::Registry(error) => StorageError::new_err(error.to_string()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use crosshome_core::{pairing::SharedKey, policy::Strategy};
 use crosshome_node::{
     config::{Config, Override, Sources},
     home::Options,
@@ -38,7 +39,10 @@ impl Settings {
         data_dir: Option<PathBuf>,
         strategy: &str,
     ) -> PyResult<Self> {
+        let strategy = Strategy::ALL.into_iter().find(|known| known.name() == strategy);
+        let strategy = strategy.ok_or_else(|| wrong("strategy: there is none of this name"))?;
         let key = key.map_or_else(random_key, key_text)?;
+        SharedKey::parse(key.as_bytes()).map_err(|error| wrong(&format!("encryption_key: {error}")))?;
         let host: IpAddr = match host {
             "localhost" => [127, 0, 0, 1].into(),
             host => {
@@ -50,7 +54,6 @@ impl Settings {
             ("sync.port", port),
             ("sync.bind", host.to_string()),
             ("sync.encryption.shared_key", key.clone()),
-            ("conflict_resolution.strategy", strategy.into()),
         ];
         let name = home_name(name)?;
         set.push(("home_name", name));
@@ -62,7 +65,10 @@ impl Settings {
         let overrides =
             set.into_iter().map(|(key, value)| Override { key: key.into(), value, flag: flag(key).into() });
         let sources = Sources { overrides: overrides.collect(), ..Sources::default() };
-        let config = Config::load(&sources).map_err(|errors| wrong(errors.to_string().trim()))?.config;
+        let mut config = Config::load(&sources).map_err(|errors| wrong(errors.to_string().trim()))?.config;
+        // Python has the function, where a configuration would have a template.
+        config.conflict_resolution.strategy = strategy;
+        config.conflict_resolution.said = strategy != Strategy::default();
         Ok(Self { config, key, memory })
     }
 
@@ -95,8 +101,7 @@ fn flag(key: &str) -> &'static str {
         "sync.port" => "sync_port",
         "sync.bind" => "host",
         "sync.encryption.shared_key" => "encryption_key",
-        "data_dir" => "data_dir",
-        _ => "strategy",
+        _ => "data_dir",
     }
 }
 

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
 # The blocks may print what they like.
 _out, sys.stdout = sys.stdout, sys.stderr
 
@@ -36,7 +35,8 @@ async def run(page: str, text: str, names: dict[str, Any]) -> None:
 
 async def main(page: str, text: str, peer_id: str | None = None, encryption_key: str | None = None) -> None:
     if peer_id is None:
-        return await run(page, text, {})
+        await run(page, text, {})
+        return
     names: dict[str, Any] = {"peer_id": peer_id, "encryption_key": encryption_key}
     await run(page, text, names)
     await live(names)

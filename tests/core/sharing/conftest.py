@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import socket
 
 import pytest
 
@@ -29,3 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts those that wait for long to the end, when most of the time has passed."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture
+def mdns_port() -> int:
+    """A UDP port that nobody uses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("0.0.0.0", 0))
+        port: int = free.getsockname()[1]
+        return port

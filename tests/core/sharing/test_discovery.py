@@ -26,15 +26,6 @@ Make = Callable[..., DiscoveryService]
 
 
 @pytest.fixture
-def mdns_port() -> int:
-    """A UDP port that nobody uses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("0.0.0.0", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-@pytest.fixture
 def service(mdns_port: int) -> Make:
     """Makes services that see each other."""
 

@@ -6,13 +6,12 @@ import threading
 from typing import Any
 
 import pytest
-from homes import KEY, home, join, joined, state
-from waiting import until
 
 import sharing
+from homes import KEY, home, join, joined, state
 from sharing import ConfigError, NotRunning, PairingError, PeerUnreachable
 from sharing.sync import SyncProtocol
-
+from waiting import until
 
 # Names and keys
 
@@ -54,7 +53,11 @@ async def test_local_work_is_kept_and_handed_over_at_the_start() -> None:
     await villa.update_entity("light.hall", {"state": "off"})
     entity = villa.get_entity("light.hall")
     assert entity is not None
-    assert (entity["state"], entity["attributes"], entity["last_updated_by"]) == ("off", {"brightness": 7}, "villa")
+    assert (entity["state"], entity["attributes"], entity["last_updated_by"]) == (
+        "off",
+        {"brightness": 7},
+        "villa",
+    )
     assert list(villa.get_all_entities()) == ["light.hall"]
     assert (villa.get_synchronized_peers(), villa.get_conflicts(), villa.is_running) == (set(), [], False)
     async with villa:
@@ -223,7 +226,9 @@ async def test_home_that_nobody_knows_cannot_be_disconnected() -> None:
 
 async def test_update_replaces_what_it_names_and_keeps_the_rest() -> None:
     async with joined("villa", "flat") as (villa, flat):
-        await villa.update_entity("light.hall", {"state": "on", "attributes": {"brightness": 7, "effect": "rain"}})
+        await villa.update_entity(
+            "light.hall", {"state": "on", "attributes": {"brightness": 7, "effect": "rain"}}
+        )
         await villa.update_entity("light.hall", {"state": "off"})
         await villa.update_entity("light.hall", {"attributes": {"brightness": 9}})
         await villa.sync_entities()
@@ -231,7 +236,11 @@ async def test_update_replaces_what_it_names_and_keeps_the_rest() -> None:
             entity = sync.get_entity("light.hall")
             assert entity is not None
             assert (entity["state"], entity["attributes"]) == ("off", {"brightness": 9})
-            assert (entity["last_updated_by"], entity["home"], entity["conflict"]) == ("villa", "joint", False)
+            assert (entity["last_updated_by"], entity["home"], entity["conflict"]) == (
+                "villa",
+                "joint",
+                False,
+            )
             assert entity["last_updated"].endswith("Z")
 
 

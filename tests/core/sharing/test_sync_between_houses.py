@@ -1,6 +1,7 @@
 """`sharing.sync` as a story: programs in houses with networks of their own find each other by `connect()` alone."""
 
 import pytest
+
 from homes import KEY
 from houses import Network
 from programs import Program
@@ -29,7 +30,9 @@ def test_two_processes_with_one_key_find_each_other_and_converge() -> None:
         villa.tell("set light.hall dim")
         flat.tell("set light.attic dim")
         network.plug(1, True)
-        villa.hears(lambda line: line == {"id": "light.attic", "state": "dim"}, "the flat's change", within=90)
+        villa.hears(
+            lambda line: line == {"id": "light.attic", "state": "dim"}, "the flat's change", within=90
+        )
         flat.hears(lambda line: line == {"id": "light.hall", "state": "dim"}, "the villa's change", within=90)
 
 
@@ -39,7 +42,9 @@ def test_home_that_comes_later_is_joined_too() -> None:
         assert not connects(villa, 0.5)
         with sharer(network, 1, "flat") as flat:
             flat.hears(lambda line: "port" in line, "the start")
-            flat.hears(lambda line: line == {"id": "light.hall", "state": "on"}, "the villa's entity", within=60)
+            flat.hears(
+                lambda line: line == {"id": "light.hall", "state": "on"}, "the villa's entity", within=60
+            )
 
 
 @pytest.mark.parametrize("key", ["a key of its own"])

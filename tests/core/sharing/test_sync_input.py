@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homes import home, state
 
+from homes import home, state
 from sharing.conflict import ConflictResolver
 from sharing.sync import SyncProtocol
 

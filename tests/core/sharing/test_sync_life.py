@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homes import KEY, home, join, joined, state
-from waiting import until, wait
 
+from homes import KEY, home, join, joined, state
 from sharing import NotRunning
 from sharing.sync import SyncProtocol
+from waiting import until, wait
 
 
 def threads() -> int:
@@ -145,7 +145,9 @@ async def test_many_threads_use_one_home() -> None:
 
 def test_callbacks_can_be_given_from_any_thread() -> None:
     villa, heard = home("villa"), []
-    adding = threading.Thread(target=villa.on_entity_updated, args=(lambda entity_id, entity: heard.append(entity_id),))
+    adding = threading.Thread(
+        target=villa.on_entity_updated, args=(lambda entity_id, entity: heard.append(entity_id),)
+    )
     adding.start()
     adding.join()
 
@@ -226,7 +228,11 @@ async def test_fork_cannot_use_the_home_and_does_not_harm_it() -> None:
                     look()
 
             async def call() -> None:
-                for waiting in (villa.update_entity("light.hall", {"state": "on"}), villa.stop(), villa.sync_entities()):
+                for waiting in (
+                    villa.update_entity("light.hall", {"state": "on"}),
+                    villa.stop(),
+                    villa.sync_entities(),
+                ):
                     with pytest.raises(NotRunning, match="forked"):
                         await waiting
                 async with home("child") as child:
@@ -243,7 +249,11 @@ async def test_fork_cannot_use_the_home_and_does_not_harm_it() -> None:
 
 def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-X", "dev", "-c", script, *words], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-X", "dev", "-c", script, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 

@@ -4,10 +4,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from homes import home, join, state
-from waiting import until
 
+from homes import home, join, state
 from sharing import ConfigError, DiscoveryService, NotRunning, SharedRegistry
+from waiting import until
 
 
 @pytest.fixture

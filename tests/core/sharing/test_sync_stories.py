@@ -10,24 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from homes import KEY, free_port, home, join, joined, state
 from programs import Program
-from waiting import until
-
 from sharing import PeerUnreachable
 from sharing.conflict import Conflict, ConflictResolver
 from sharing.sync import SyncProtocol
+from waiting import until
 
 
 async def apart(villa: SyncProtocol, flat: SyncProtocol, entity_id: str = "light.hall") -> None:
     """Has both homes change an entity that both know, while they are apart; the flat does so last."""
-    await villa.update_entity(entity_id, {"state": "before", "attributes": {"brightness": 1, "effect": "none"}})
+    await villa.update_entity(
+        entity_id, {"state": "before", "attributes": {"brightness": 1, "effect": "none"}}
+    )
     await villa.sync_entities()
     await villa.disconnect("flat")
     await until(lambda: not flat.get_synchronized_peers(), "the flat to be alone")
-    await villa.update_entity(entity_id, {"state": "villa", "attributes": {"brightness": 50, "effect": "none"}})
+    await villa.update_entity(
+        entity_id, {"state": "villa", "attributes": {"brightness": 50, "effect": "none"}}
+    )
     await asyncio.sleep(0.01)
-    await flat.update_entity(entity_id, {"state": "before", "attributes": {"brightness": 1, "effect": "rain"}})
+    await flat.update_entity(
+        entity_id, {"state": "before", "attributes": {"brightness": 1, "effect": "rain"}}
+    )
     await flat.update_entity(entity_id, {"state": "flat"})
 
 
@@ -39,7 +45,8 @@ async def heal(villa: SyncProtocol, flat: SyncProtocol) -> None:
 
 def same(*homes: SyncProtocol) -> bool:
     views = [
-        {key: (entity["state"], entity["attributes"]) for key, entity in one.get_all_entities().items()} for one in homes
+        {key: (entity["state"], entity["attributes"]) for key, entity in one.get_all_entities().items()}
+        for one in homes
     ]
     return all(view == views[0] for view in views)
 
@@ -54,7 +61,9 @@ async def test_three_homes_hold_the_same() -> None:
         for one in homes:
             await one.sync_entities()
         await until(lambda: same(*homes), "all to hold the same")
-        assert homes[0].get_conflicts() == [] or all(conflict.resolution for conflict in homes[0].get_conflicts())
+        assert homes[0].get_conflicts() == [] or all(
+            conflict.resolution for conflict in homes[0].get_conflicts()
+        )
 
 
 async def test_change_that_has_seen_the_other_is_no_conflict() -> None:
@@ -139,21 +148,27 @@ async def test_open_conflict_takes_no_update() -> None:
 async def test_function_decides_with_what_was_before() -> None:
     seen: list[Any] = []
 
-    def longer(local: dict[str, Any], remote: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    def longer(
+        local: dict[str, Any], remote: dict[str, Any], before: dict[str, Any] | None
+    ) -> dict[str, Any]:
         seen.append(before)
         return max(local, remote, key=lambda side: len(side["state"]))
 
     async with joined("villa", "flat", strategy=longer) as (villa, flat):
         await apart(villa, flat)
         await heal(villa, flat)
-        await until(lambda: state(villa, "light.hall") == state(flat, "light.hall") == "villa", "the longer one")
+        await until(
+            lambda: state(villa, "light.hall") == state(flat, "light.hall") == "villa", "the longer one"
+        )
         assert seen
         assert all(before is None or before["state"] == "before" for before in seen)
 
 
 async def test_function_of_a_resolver_decides() -> None:
     resolver = ConflictResolver("villa")
-    resolver.register_strategy("shouting", lambda local, remote: {"state": (local["state"] + remote["state"]).upper()})
+    resolver.register_strategy(
+        "shouting", lambda local, remote: {"state": (local["state"] + remote["state"]).upper()}
+    )
     async with joined("villa", "flat", strategy="shouting", resolver=resolver) as (villa, flat):
         await apart(villa, flat)
         await heal(villa, flat)
@@ -166,15 +181,20 @@ def raises(local: dict[str, Any], remote: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "function", [raises, lambda local, remote: "on", lambda local, remote: None, lambda local, remote: {"state": b""}]
+    "function",
+    [raises, lambda local, remote: "on", lambda local, remote: None, lambda local, remote: {"state": b""}],
 )
-async def test_function_that_fails_falls_back_and_is_logged(function: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_function_that_fails_falls_back_and_is_logged(
+    function: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR, "sharing"):
         async with joined("villa", "flat", strategy=function) as (villa, flat):
             await apart(villa, flat)
             await heal(villa, flat)
             await until(lambda: "latest-wins stands in" in caplog.text, "the log")
-            await until(lambda: state(villa, "light.hall") == state(flat, "light.hall") == "flat", "the latest")
+            await until(
+                lambda: state(villa, "light.hall") == state(flat, "light.hall") == "flat", "the latest"
+            )
             assert any(one.error for one in villa.get_conflicts() + flat.get_conflicts())
 
 
@@ -215,7 +235,8 @@ async def test_slow_callback_hears_the_newest_value_of_all() -> None:
                 *(villa.update_entity(f"sensor.n{n}", {"state": chunk * 1000 + n}) for n in range(1000))
             )
         await until(
-            lambda: heard == {f"sensor.n{n}": str(5000 + n) for n in range(1000)}, "the newest value of every entity"
+            lambda: heard == {f"sensor.n{n}": str(5000 + n) for n in range(1000)},
+            "the newest value of every entity",
         )
 
 
@@ -228,7 +249,9 @@ async def test_two_processes_share() -> None:
             port = flat.hears(lambda line: "port" in line, "the port")["port"]
             await villa.connect("flat", "127.0.0.1", port)
             await villa.update_entity("light.hall", {"state": "on"})
-            await asyncio.to_thread(flat.hears, lambda line: line == {"id": "light.hall", "state": "on"}, "the change")
+            await asyncio.to_thread(
+                flat.hears, lambda line: line == {"id": "light.hall", "state": "on"}, "the change"
+            )
             flat.tell("set light.attic on")
             await until(lambda: state(villa, "light.attic") == "on", "the change of the flat")
             flat.tell("stop")
@@ -262,7 +285,11 @@ async def test_peer_that_vanishes_while_it_sends_is_told_and_comes_again() -> No
 
 def crosshome() -> list[str]:
     """The command: a build of its own, or the one that the package brings."""
-    return [os.environ["CROSSHOME_BIN"]] if "CROSSHOME_BIN" in os.environ else [str(Path(sys.executable).parent / "crosshome")]
+    return (
+        [os.environ["CROSSHOME_BIN"]]
+        if "CROSSHOME_BIN" in os.environ
+        else [str(Path(sys.executable).parent / "crosshome")]
+    )
 
 
 async def test_home_of_python_beside_a_daemon(tmp_path: Path) -> None:
@@ -280,7 +307,8 @@ async def test_home_of_python_beside_a_daemon(tmp_path: Path) -> None:
         """
     )
     command = [*crosshome(), "--data-dir", str(tmp_path / "data")]
-    daemon = subprocess.Popen([*crosshome(), "run", "--config", str(config)], stderr=subprocess.PIPE, text=True)
+    words = [*crosshome(), "run", "--config", str(config)]
+    daemon = await asyncio.to_thread(subprocess.Popen[str], words, stderr=subprocess.PIPE, text=True)
 
     def ask(*words: str) -> str:
         return subprocess.run([*command, *words], check=True, capture_output=True, text=True).stdout

@@ -19,6 +19,7 @@ ROWS = {
     "latency_p50_us": "update to callback, p50 (µs)",
     "latency_p99_us": "update to callback, p99 (µs)",
     "updates_per_s": "updates/s through callbacks",
+    "cpu_us_per_update": "CPU of both programs for each of them (µs)",
     "callbacks_per_update": "callbacks for each update of the burst",
     "call_us": "one awaited update, paced (µs)",
     "call_alone_us": "one awaited update, nobody connected (µs)",

@@ -34,6 +34,7 @@ class Figures:
     latency_p50_us: float
     latency_p99_us: float
     updates_per_s: float
+    cpu_us_per_update: float
     callbacks_per_update: float
     call_us: float
     call_alone_us: float
@@ -91,10 +92,11 @@ async def measure(kind: str, plan: Plan) -> Figures:
             paced = await crew.ask(f"await 1 {plan.paced}")
 
             await crew.ask("forget")
-            began = time.monotonic_ns()
+            began, cpu_began_ns = time.monotonic_ns(), time.process_time_ns()
             for round in range(2, plan.rounds + 2):
                 await _burst(writer, plan.entities, round)
             burst = await crew.ask(f"await {plan.rounds + 1} {plan.entities}")
+            cpu_ns = time.process_time_ns() - cpu_began_ns + burst["cpu_ns"]
         finally:
             await crew.end()
     updates = plan.entities * plan.rounds
@@ -104,6 +106,7 @@ async def measure(kind: str, plan: Plan) -> Figures:
         latency_p50_us=statistics.median(delays_us),
         latency_p99_us=statistics.quantiles(delays_us, n=100)[98],
         updates_per_s=updates / ((burst["at_ns"] - began) / 1e9),
+        cpu_us_per_update=cpu_ns / updates / 1e3,
         callbacks_per_update=len(burst["delays_ns"]) / updates,
         call_us=call,
         call_alone_us=call_alone,

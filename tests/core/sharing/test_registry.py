@@ -259,6 +259,16 @@ def test_id_is_domain_and_object(registry, bad):
     assert len(registry) == 0
 
 
+def test_error_shows_what_was_given_but_not_ten_megabytes_of_it(registry):
+    with pytest.raises(ValueError, match=r'"Light\.Hall": an entity id'):
+        registry.register("Light.Hall")
+    with pytest.raises(ValueError, match=r'" villa": a home name'):
+        registry.share_with(registry.register("light.hall").entity_id, " villa")
+    with pytest.raises(ValueError) as raised:
+        registry.register("x" * 10_000_000)
+    assert len(str(raised.value)) < 200
+
+
 @pytest.mark.parametrize("bad", [None, 1, b"light.hall", ["light.hall"], object()])
 def test_id_of_another_type_is_a_type_error_everywhere(registry, bad):
     calls = [

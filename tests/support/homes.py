@@ -12,7 +12,8 @@ KEY = "our common secret"
 
 def home(name: str, key: str | bytes | None = KEY, **options: Any) -> SyncProtocol:
     """A home that is not started, on a port of its own."""
-    return SyncProtocol(name, key, **({"sync_port": 0, "host": "127.0.0.1"} | options))
+    where: dict[str, Any] = {"sync_port": 0, "host": "127.0.0.1"}
+    return SyncProtocol(name, key, **(where | options))
 
 
 def free_port() -> int:

@@ -34,7 +34,9 @@ async def obey(sync: SyncProtocol, word: str, *words: str) -> None:
 async def main() -> None:
     name, key, port, *rest = sys.argv[1:]
     host = rest[1] if len(rest) > 1 else "127.0.0.1"
-    sync = SyncProtocol(name, key, sync_port=int(port), host=host, data_dir=rest[0] if rest and rest[0] else None)
+    sync = SyncProtocol(
+        name, key, sync_port=int(port), host=host, data_dir=rest[0] if rest and rest[0] else None
+    )
     sync.on_entity_updated(lambda entity_id, entity: tell(id=entity_id, state=entity and entity["state"]))
     await sync.start()
     tell(port=sync.sync_port)

@@ -1,4 +1,4 @@
-"""What README.md shows works as it stands there."""
+"""What README.md and docs/python.md show works as it stands there."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import pytest
 from houses import Network
 from programs import Program
 
-README = Path(__file__).parents[3] / "README.md"
+ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
 
 #: The snippets of the original documentation, word for word.
 SNIPPETS = [
@@ -66,3 +67,18 @@ def test_homes_with_different_keys_stay_strangers(tmp_path: Path, monkeypatch: p
     ):
         for home in (villa, chalet):
             home.hears(lambda line: line == ["peers", []], "nobody")
+
+
+def test_page_for_python_runs_from_its_first_block_to_its_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ROOT / "docs" / "python.md"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with (
+        Network(1) as network,
+        Program("snippets.py", str(page), inside=network.inside(0)) as reader,
+    ):
+        assert reader.ends(within=60) == 0
+        reader.hears(lambda line: "await discovery.stop()" in line[1], "the last block")
+    assert len(reader.told) == page.read_text(encoding="utf-8").count("```python\n")
+    assert all(f"```python\n{snippet}```\n" in page.read_text(encoding="utf-8") for snippet in SNIPPETS)

@@ -81,7 +81,7 @@ pub(crate) struct Conflicts {
 impl Conflicts {
     #[new]
     fn new(py: Python<'_>, path: Option<PathBuf>, home: Option<&str>) -> PyResult<Self> {
-        let home = home_name(home)?;
+        let home = home_name(home, "home_id")?;
         let kept = match path {
             None => Kept::in_memory(),
             Some(path) => py.detach(|| Kept::open(&path, FORM)).map_err(RegistryError::from)?,

@@ -136,7 +136,7 @@ impl Registry {
 impl Registry {
     #[new]
     fn new(py: Python<'_>, path: Option<PathBuf>, home: Option<&str>) -> PyResult<Self> {
-        let home = home_name(home)?;
+        let home = home_name(home, "home_id")?;
         let path = path.unwrap_or_else(|| kept::default_directory().join("registry.db"));
         let kept = py.detach(|| Kept::open(&path, FORM)).map_err(RegistryError::from)?;
         Ok(Self { kept: Some(kept), home, news: Arc::default(), listening: Mutex::default() })
@@ -152,7 +152,7 @@ impl Registry {
     ) -> PyResult<Bound<'py, PyAny>> {
         let id = names::entity_id(id)?;
         let home = home.unwrap_or(&self.home);
-        names::home(home)?;
+        names::home(home, "home_id")?;
         let metadata = members(metadata)?;
         let entry = self.edit(py, &id, |known| {
             let mut entry = known.cloned().unwrap_or_else(|| Entry::new(&id, home));
@@ -322,7 +322,7 @@ pub(crate) enum RegistryError {
     #[error(transparent)]
     Kept(#[from] KeptError),
     /// No entity can be called that.
-    #[error("{given:?}: {source}")]
+    #[error("entity_id {given:?}: {source}")]
     Id {
         /// The beginning of what was given.
         given: String,
@@ -330,8 +330,10 @@ pub(crate) enum RegistryError {
         source: EntityIdError,
     },
     /// No home can be called that.
-    #[error("{given:?}: {source}")]
+    #[error("{argument} {given:?}: {source}")]
     Home {
+        /// Where it was given.
+        argument: &'static str,
         /// The beginning of what was given.
         given: String,
         /// What is wrong with it.

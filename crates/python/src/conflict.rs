@@ -17,7 +17,7 @@ use crate::{
     defaults::CONFLICTS_MARK,
     json,
     kept::{Form, Kept, KeptError},
-    registry::{RegistryError, home_name},
+    registry::{RegistryError, entity_id, home_name},
 };
 
 mod versions;
@@ -45,7 +45,7 @@ impl Versions {
         remote: &Bound<'_, PyAny>,
         before: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let id = id.parse().map_err(RegistryError::from)?;
+        let id = entity_id(id)?;
         let (local, remote) = (version(local, "local")?, version(remote, "remote")?);
         let before = if before.is_none() { None } else { Some(version(before, "before")?) };
         Ok(Self { id, local, remote, before })
@@ -81,7 +81,7 @@ pub(crate) struct Conflicts {
 impl Conflicts {
     #[new]
     fn new(py: Python<'_>, path: Option<PathBuf>, home: Option<&str>) -> PyResult<Self> {
-        let home = home_name(home)?;
+        let home = home_name(home, "home_id")?;
         let kept = match path {
             None => Kept::in_memory(),
             Some(path) => py.detach(|| Kept::open(&path, FORM)).map_err(RegistryError::from)?,

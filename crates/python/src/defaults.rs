@@ -14,5 +14,7 @@ pub(crate) const WATCH_PAUSE: Duration = Duration::from_millis(250);
 pub(crate) const REGISTRY_MARK: u32 = 0x6368_7267;
 /// See [`REGISTRY_MARK`].
 pub(crate) const CONFLICTS_MARK: u32 = 0x6368_636f;
+/// Characters that an error shows of what was given: any name fits, and nobody fills a log with one.
+pub(crate) const SHOWN_CHARACTERS: usize = 80;
 /// Most homes that one entity names: a rule for more than that is "everyone".
 pub(crate) const HOMES_NAMED: usize = 256;

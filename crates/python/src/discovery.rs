@@ -140,7 +140,7 @@ impl Discovery {
         sync_port: &Bound<'_, PyAny>,
         interfaces: Option<Vec<String>>,
     ) -> PyResult<Self> {
-        let home_name = home_name(home_id)?;
+        let home_name = home_name(home_id, "home_id")?;
         let alone = Announcement::new(id_of(&home_name), home_name, port(sync_port, "sync_port", 1)?);
         let settings = Settings {
             mdns_port: port(mdns_port, "port", 1)?,

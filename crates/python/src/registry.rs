@@ -13,11 +13,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crosshome_core::{EntityId, HomeId, entity_id::EntityIdError};
-use crosshome_node::{
-    config::{HomeName, HomeNameError},
-    views::Stamp,
-};
+use crosshome_core::{EntityId, entity_id::EntityIdError};
+use crosshome_node::{config::HomeNameError, views::Stamp};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -34,9 +31,11 @@ use crate::{
 };
 
 mod entry;
+mod names;
 mod news;
 
 pub(crate) use entry::{Entry, Sharing};
+pub(crate) use names::{entity_id, home_name};
 use news::News;
 
 /// What marks the file of a registry.
@@ -64,7 +63,7 @@ impl Registry {
     /// What is wrong with the file.
     pub(crate) fn sharing(&self) -> Result<BTreeMap<EntityId, Sharing>, RegistryError> {
         let all = self.kept().all()?;
-        all.iter().map(|(id, body)| Ok((id.parse()?, Entry::read(id, body)?.sharing))).collect()
+        all.iter().map(|(id, body)| Ok((names::entity_id(id)?, Entry::read(id, body)?.sharing))).collect()
     }
 
     /// Has `heard` hear of every change from now on, until what is returned is dropped.
@@ -137,7 +136,7 @@ impl Registry {
 impl Registry {
     #[new]
     fn new(py: Python<'_>, path: Option<PathBuf>, home: Option<&str>) -> PyResult<Self> {
-        let home = home_name(home)?;
+        let home = home_name(home, "home_id")?;
         let path = path.unwrap_or_else(|| kept::default_directory().join("registry.db"));
         let kept = py.detach(|| Kept::open(&path, FORM)).map_err(RegistryError::from)?;
         Ok(Self { kept: Some(kept), home, news: Arc::default(), listening: Mutex::default() })
@@ -151,9 +150,9 @@ impl Registry {
         home: Option<&str>,
         metadata: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let id: EntityId = id.parse().map_err(RegistryError::from)?;
+        let id = names::entity_id(id)?;
         let home = home.unwrap_or(&self.home);
-        home.parse::<HomeName>().map_err(RegistryError::from)?;
+        names::home(home, "home_id")?;
         let metadata = members(metadata)?;
         let entry = self.edit(py, &id, |known| {
             let mut entry = known.cloned().unwrap_or_else(|| Entry::new(&id, home));
@@ -188,7 +187,7 @@ impl Registry {
     ) -> PyResult<Bound<'py, PyAny>> {
         let metadata = members(metadata)?;
         let entry = self.edit_known(py, id, |entry| {
-            entry.describe(&id.parse()?, &metadata)?;
+            entry.describe(&names::entity_id(id)?, &metadata)?;
             if let Some(shared) = shared {
                 entry.sharing.set_everyone(shared);
             }
@@ -198,12 +197,12 @@ impl Registry {
     }
 
     fn share_with<'py>(&self, py: Python<'py>, id: &str, home: &str) -> PyResult<Bound<'py, PyAny>> {
-        check_home(home)?;
+        names::check_home(home)?;
         entity(py, id, &self.edit_known(py, id, |entry| entry.sharing.add(home))?)
     }
 
     fn stop_sharing_with(&self, py: Python<'_>, id: &str, home: &str) -> PyResult<bool> {
-        check_home(home)?;
+        names::check_home(home)?;
         let mut admitted = false;
         let stopped = self.edit_known(py, id, |entry| {
             admitted = entry.sharing.admits(&[home]);
@@ -310,27 +309,10 @@ fn entity<'py>(py: Python<'py>, id: &str, entry: &Entry) -> PyResult<Bound<'py, 
     ))
 }
 
-/// Returns the name of this home: the given one, or that of this machine.
-pub(crate) fn home_name(given: Option<&str>) -> Result<String, RegistryError> {
-    let name: HomeName = match given {
-        Some(given) => given.parse()?,
-        None => HomeName::of_host(&rustix::system::uname().nodename().to_string_lossy()),
-    };
-    Ok(name.as_str().to_owned())
-}
-
 /// Reads metadata.
 fn members(metadata: &Bound<'_, PyAny>) -> PyResult<Map<String, Value>> {
     let text = json::read_object(metadata, "metadata")?;
     serde_json::from_str(text.as_str()).map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-/// Checks what is to name another home: its name or its id.
-fn check_home(home: &str) -> Result<(), RegistryError> {
-    match home.parse::<HomeId>() {
-        Ok(_) => Ok(()),
-        Err(_) => Ok(home.parse::<HomeName>().map(drop)?),
-    }
 }
 
 /// Why the registry does not do something.
@@ -340,11 +322,23 @@ pub(crate) enum RegistryError {
     #[error(transparent)]
     Kept(#[from] KeptError),
     /// No entity can be called that.
-    #[error(transparent)]
-    Id(#[from] EntityIdError),
+    #[error("entity_id {given:?}: {source}")]
+    Id {
+        /// The beginning of what was given.
+        given: String,
+        /// What is wrong with it.
+        source: EntityIdError,
+    },
     /// No home can be called that.
-    #[error(transparent)]
-    Home(#[from] HomeNameError),
+    #[error("{argument} {given:?}: {source}")]
+    Home {
+        /// Where it was given.
+        argument: &'static str,
+        /// The beginning of what was given.
+        given: String,
+        /// What is wrong with it.
+        source: HomeNameError,
+    },
     /// Beyond what attributes may be.
     #[error("metadata: {0}")]
     Metadata(String),

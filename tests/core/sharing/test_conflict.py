@@ -1,7 +1,6 @@
 """`sharing.conflict`, method by method: the strategies and their laws, what is kept, what is refused."""
 
 import asyncio
-import doctest
 import logging
 import os
 import subprocess
@@ -11,7 +10,6 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-import sharing.conflict
 from sharing import StorageError
 from sharing.conflict import Conflict, ConflictResolver, get_resolver
 
@@ -367,12 +365,6 @@ def test_threads_share_a_resolver(resolver):
     for thread in threads:
         thread.join()
     assert len(resolver.get_active_conflicts()) == 200
-
-
-def test_examples_of_the_documentation_run():
-    ran = doctest.testmod(sharing.conflict)
-    assert ran.failed == 0
-    assert ran.attempted > 20
 
 
 # ---- what is refused ----

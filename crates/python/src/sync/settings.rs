@@ -55,7 +55,7 @@ impl Settings {
             ("sync.bind", host.to_string()),
             ("sync.encryption.shared_key", key.clone()),
         ];
-        let name = home_name(name)?;
+        let name = home_name(name, "peer_id")?;
         set.push(("home_name", name));
         let memory = data_dir.is_none().then(Memory::default);
         if let Some(data_dir) = data_dir {

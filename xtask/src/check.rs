@@ -15,7 +15,7 @@ use std::{fmt, path::Path};
 
 pub(crate) use dumps::write as write_dumps;
 
-use crate::{TaskError, command};
+use crate::{TaskError, command, python::Environment};
 
 /// Something that has to hold.
 struct Check {
@@ -23,10 +23,11 @@ struct Check {
     run: fn(&Path) -> Result<Vec<Finding>, TaskError>,
 }
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     Check { name: "format", run: format },
     Check { name: "lints", run: lints },
     Check { name: "rustdoc", run: rustdoc },
+    Check { name: "python", run: python },
     Check { name: "links", run: links::check },
     Check { name: "commands", run: commands::check },
     Check { name: "dumps", run: dumps::check },
@@ -97,5 +98,13 @@ fn lints(_: &Path) -> Result<Vec<Finding>, TaskError> {
 fn rustdoc(_: &Path) -> Result<Vec<Finding>, TaskError> {
     let mut doc = command::cargo("doc --quiet --workspace --no-deps --locked");
     command::run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Vec::new())
+}
+
+fn python(_: &Path) -> Result<Vec<Finding>, TaskError> {
+    let environment = Environment::provide()?;
+    command::run(environment.tool("ruff").args(["format", "--quiet", "--check"]))?;
+    command::run(environment.tool("ruff").args(["check", "--quiet"]))?;
+    command::run(&mut environment.tool("mypy"))?;
     Ok(Vec::new())
 }

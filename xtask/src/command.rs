@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Command, ExitStatus, Stdio},
 };
 
@@ -59,6 +60,23 @@ pub(crate) fn become_program(command: &mut Command) -> CommandError {
     CommandError::Start(name(command), error)
 }
 
+/// Builds the `crosshome` command and returns where it is.
+///
+/// # Errors
+///
+/// Tells that it does not build.
+pub(crate) fn crosshome() -> Result<PathBuf, CommandError> {
+    let mut build =
+        cargo("build --quiet --locked --package crosshome --message-format json-render-diagnostics");
+    let messages = read(&mut build)?;
+    let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
+    let executable = messages.lines().filter_map(message).find_map(|message| {
+        let named = message["target"]["name"] == "crosshome";
+        message["executable"].as_str().filter(|_| named).map(PathBuf::from)
+    });
+    executable.ok_or_else(|| CommandError::Nothing(name(&build)))
+}
+
 fn verdict(command: &Command, status: ExitStatus) -> Result<(), CommandError> {
     if status.success() { Ok(()) } else { Err(CommandError::Failed(name(command), status)) }
 }
@@ -80,6 +98,9 @@ pub(crate) enum CommandError {
     /// It ended with a failure.
     #[error("{0} failed: {1}")]
     Failed(String, ExitStatus),
+    /// It ended well and does not say what it has made.
+    #[error("cannot understand the output of {0}")]
+    Nothing(String),
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to a person at a terminal")]
 
 mod bench;
+mod bench_python;
 mod chaos;
 mod check;
 mod command;
@@ -14,6 +15,7 @@ mod demo;
 mod fuzz;
 mod model;
 mod packages;
+mod python;
 mod sim;
 mod tally;
 mod test;
@@ -30,10 +32,15 @@ struct Task {
     run: fn(&[String]) -> Result<(), TaskError>,
 }
 
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 12] = [
     Task { name: "test", does: "install what the tests need and run them all", run: test::run },
     Task { name: "demo", does: "build crosshome and play two homes [-- ARGS]", run: demo::run },
     Task { name: "bench", does: "build for speed and measure this machine [-- ARGS]", run: bench::run },
+    Task {
+        name: "bench-python",
+        does: "build the wheel for speed and measure it [-- ARGS]",
+        run: bench_python::run,
+    },
     Task {
         name: "model",
         does: "try every order of events in small worlds [--small] [SCENARIO]",

@@ -6,23 +6,35 @@
 
 use std::{ffi::OsString, process::Command};
 
-use crate::command;
+use crate::{command, python};
 
 /// A program that tests call.
 struct Need {
     program: &'static str,
     package: &'static str,
     tests: &'static str,
+    is_there: fn(&str) -> bool,
 }
 
-const NEEDS: [Need; 7] = [
-    Need { program: "ip", package: "iproute2", tests: "homes in network namespaces of their own" },
-    Need { program: "avahi-daemon", package: "avahi-daemon", tests: "discovery beside Avahi" },
-    Need { program: "avahi-browse", package: "avahi-utils", tests: "discovery beside Avahi" },
-    Need { program: "dbus-daemon", package: "dbus", tests: "discovery beside Avahi" },
-    Need { program: "faketime", package: "faketime", tests: "homes whose clocks are wrong" },
-    Need { program: "strace", package: "strace", tests: "a disk that fails to sync" },
-    Need { program: "tcpdump", package: "tcpdump", tests: "what somebody on the wire can read" },
+impl Need {
+    const fn new(program: &'static str, package: &'static str, tests: &'static str) -> Self {
+        Self { program, package, tests, is_there: has }
+    }
+}
+
+const NEEDS: [Need; 8] = [
+    Need::new("ip", "iproute2", "homes in network namespaces of their own"),
+    Need::new("avahi-daemon", "avahi-daemon", "discovery beside Avahi"),
+    Need::new("avahi-browse", "avahi-utils", "discovery beside Avahi"),
+    Need::new("dbus-daemon", "dbus", "discovery beside Avahi"),
+    Need::new("faketime", "faketime", "homes whose clocks are wrong"),
+    Need::new("strace", "strace", "a disk that fails to sync"),
+    Need::new("tcpdump", "tcpdump", "what somebody on the wire can read"),
+    Need {
+        // There may be an interpreter that is too old, or that cannot make environments.
+        is_there: |_| python::interpreter().is_some(),
+        ..Need::new("python3.11", "python3.11-venv", "all of Python")
+    },
 ];
 
 /// Places of programs that are not on everybody's `PATH`.
@@ -66,7 +78,7 @@ fn report() {
 }
 
 fn missing() -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !has(need.program)).collect()
+    NEEDS.iter().filter(|need| !(need.is_there)(need.program)).collect()
 }
 
 /// Tells whether this process may make network namespaces.

@@ -2,7 +2,7 @@
 //!
 //! Cargo runs one binary after the other, each closing with a line `test result: …`;
 //! nobody adds them up. A test that lacks something says `SKIPPED: …` and returns, which
-//! the runner counts as passed; here it counts as skipped.
+//! the runner counts as passed; here it counts as skipped. pytest closes with one line `=== … in 9.99s ===`.
 
 use std::fmt;
 
@@ -25,6 +25,10 @@ impl Tally {
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
             self.ignored += count(counts, "ignored");
+        } else if let Some(counts) = closing_of_pytest(line) {
+            self.passed += count(counts, "passed");
+            self.failed += ["failed", "error", "errors"].map(|word| count(counts, word)).iter().sum::<u64>();
+            self.ignored += count(counts, "skipped");
         }
     }
 
@@ -52,9 +56,17 @@ impl fmt::Display for Tally {
     }
 }
 
+/// Returns what stands between the lines of `=` when pytest has come to its end.
+fn closing_of_pytest(line: &str) -> Option<&str> {
+    let counts = line.strip_prefix('=')?.strip_suffix('=')?.trim_matches('=').trim();
+    let (counts, time) = counts.rsplit_once(" in ")?;
+    let seconds = time.split('s').next()?;
+    seconds.parse::<f64>().ok().map(|_| counts)
+}
+
 /// Returns the number that stands before a word.
 fn count(counts: &str, word: &str) -> u64 {
-    let mut words = counts.split([' ', ';']).filter(|part| !part.is_empty());
+    let mut words = counts.split([' ', ';', ',']).filter(|part| !part.is_empty());
     let mut before = None;
     words
         .find_map(|part| {
@@ -101,6 +113,14 @@ test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fin
     fn test_that_excuses_itself_counts_as_skipped() {
         let output = format!("SKIPPED: no network namespaces: ip is not installed\n{RUN}");
         assert_eq!(tally(&output).to_string(), "52 passed, 2 failed, 2 skipped");
+    }
+
+    #[test]
+    fn closing_line_of_pytest_adds_up_with_the_others() {
+        let pytest = "== 2 failed, 55 passed, 3 skipped, 1 error in 131.90s (0:02:11) ==";
+        assert_eq!(tally(&format!("{RUN}{pytest}")).to_string(), "108 passed, 5 failed, 4 skipped");
+        assert_eq!(tally("=== no tests ran in 0.01s ==="), Tally::default());
+        assert_eq!(tally("=== 5 passed of 6 in all ==="), Tally::default());
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::{path::Path, time::Instant};
 use crate::{
     TaskError,
     command::{self, CommandError},
-    packages, sim,
+    packages,
+    python::Environment,
+    sim,
     tally::Tally,
 };
 
@@ -19,9 +21,10 @@ struct Suite {
     run: fn(&Machine, &mut Tally) -> Result<(), CommandError>,
 }
 
-const SUITES: [Suite; 2] = [
+const SUITES: [Suite; 3] = [
     Suite { name: "Rust", folder: "crates", run: rust },
     Suite { name: "Simulator", folder: "crates/core", run: |_, tally| sim::suite(tally) },
+    Suite { name: "Python", folder: "crates/python", run: python },
 ];
 
 /// What the tests may count on.
@@ -58,6 +61,26 @@ fn rust(machine: &Machine, tally: &mut Tally) -> Result<(), CommandError> {
         true => tests.env("CROSSHOME_REQUIRE_NETNS", "1"),
         false => tests.args(["--", "--show-output"]),
     };
+    command::listen(&mut tests, |line| {
+        println!("{line}");
+        tally.hear(line);
+    })
+}
+
+/// The package as people install it: the wheel in an environment of its own, its stubs, and its tests.
+fn python(machine: &Machine, tally: &mut Tally) -> Result<(), CommandError> {
+    let environment = Environment::provide()?;
+    environment.install_wheel("dev")?; // quick to build
+    command::run(environment.tool("stubtest").args([
+        "sharing._engine",
+        "--mypy-config-file",
+        "pyproject.toml",
+    ]))?;
+    let mut tests = environment.tool("pytest");
+    tests.arg("tests/core/sharing/").env("CROSSHOME_BIN", command::crosshome()?);
+    if machine.complete {
+        tests.env("CROSSHOME_REQUIRE_NETNS", "1");
+    }
     command::listen(&mut tests, |line| {
         println!("{line}");
         tally.hear(line);

@@ -1,9 +1,6 @@
 //! The one place where results become text, and failures a hint and an exit code.
 
-use std::{
-    io::{self, BufRead, IsTerminal, Write},
-    process::ExitCode,
-};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use crosshome_node::{backup::BackupError, http::Problem, node::Code, store::StoreError};
 use serde::Serialize;
@@ -88,7 +85,7 @@ impl Screen {
     }
 
     /// Says what happened and what to do next, and returns the exit code for it.
-    pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
+    pub(crate) fn fail(&self, failure: &Failure) -> Exit {
         if let Failure::Config(errors) = failure {
             // They bring their own colours, lines and carets, and have made hostile text harmless.
             let text = if self.json { errors.to_json().to_string() } else { errors.render(self.error_color) };
@@ -99,7 +96,7 @@ impl Screen {
                 self.note(&format!("hint: {hint}"));
             }
         }
-        ExitCode::from(exit(failure) as u8)
+        exit(failure)
     }
 
     /// Prints bytes that are whole by themselves.

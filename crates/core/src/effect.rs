@@ -59,6 +59,13 @@ pub enum Effect {
         /// The ping's nonce.
         nonce: u64,
     },
+    /// Both sides hold what they held when this mark was set.
+    Marked {
+        /// Whose session it was.
+        peer: HomeId,
+        /// The mark's number.
+        number: u64,
+    },
     /// Stores the clock as it is: this home's clock had leapt ahead and was put right.
     Restamped,
     /// Tells people of something that ought not to happen.

@@ -35,9 +35,11 @@ use crate::{
 #[cfg(test)]
 mod hostile;
 mod incoming;
+mod marks;
 mod outgoing;
 
 use incoming::Incoming;
+use marks::Marks;
 use outgoing::Outgoing;
 
 /// The conversation with one peer on one link.
@@ -53,6 +55,7 @@ pub struct Session {
     greeted: Option<Greeting>,
     outgoing: Outgoing,
     incoming: Incoming,
+    marks: Marks,
     skew_ms: Option<i64>,
     /// Which policy of the joint space the peer knows from this session.
     policy: Option<Dot>,
@@ -123,6 +126,7 @@ impl Session {
             greeted: None,
             outgoing,
             incoming: Incoming::new(replica.options().seed),
+            marks: Marks::default(),
             skew_ms: None,
             policy: None,
             early: None,
@@ -152,7 +156,7 @@ impl Session {
             return Some(message.encode());
         }
         self.greeted.as_ref()?;
-        self.outgoing.offer(round, self.peer, self.joint)
+        self.outgoing.offer(round, self.peer, self.joint).or_else(|| self.say_marks(replica))
     }
 
     /// Takes in a frame from the peer.
@@ -187,10 +191,14 @@ impl Session {
         if kind == OFFER {
             let taken = self.incoming.take(frame, replica, (self.peer, self.me, self.joint), now_ms)?;
             taken.replies.into_iter().for_each(|message| self.outgoing.say(message));
-            return Ok(taken.effects);
+            return Ok(taken.effects.into_iter().chain(self.marks_reached()).collect());
         }
         match Message::decode_known(frame)? {
-            Some(message) => self.hear(replica, message, now_ms),
+            Some(message) => {
+                let mut effects = self.hear(replica, message, now_ms)?;
+                effects.extend(self.marks_reached());
+                Ok(effects)
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -221,6 +229,11 @@ impl Session {
         if let Some(want) = self.incoming.ask_again() {
             self.outgoing.say(Message::Want(want));
         }
+    }
+
+    /// Sets a mark: [`Effect::Marked`] follows once both sides hold what they hold now.
+    pub fn mark(&mut self) -> u64 {
+        self.marks.set()
     }
 
     /// Sends a command to a device of the peer.
@@ -284,6 +297,17 @@ impl Session {
     #[cfg(feature = "sim")]
     pub fn weight(&self) -> usize {
         self.outgoing.weight() + self.incoming.weight()
+    }
+
+    fn say_marks(&mut self, replica: &Replica) -> Option<Vec<u8>> {
+        let all_is_said = self.outgoing.caught_up(replica) && !self.outgoing.closed();
+        let message = all_is_said.then(|| self.marks.next(self.incoming.waits())).flatten();
+        message.map(|message| message.encode())
+    }
+
+    fn marks_reached(&mut self) -> Option<Effect> {
+        let number = self.marks.reached(self.incoming.waits())?;
+        Some(Effect::Marked { peer: self.peer, number })
     }
 
     /// Tells a member of the joint space which policy holds there, unless it said so itself.
@@ -415,6 +439,8 @@ impl Session {
                 return Ok(effects);
             }
             Message::Policy(_) => return Ok(vec![Effect::Report { peer, incident: Incident::Forbidden }]),
+            Message::Mark(number) => self.marks.owe(number),
+            Message::Marked(number) => self.marks.answer(number),
             Message::Bye(reason) => return Err(SessionError::Bye(reason)),
             Message::Hello(_) | Message::Proof(_) => return Err(SessionError::Frame(FrameError::Kind)),
         }

@@ -107,6 +107,8 @@ fn messages_are_the_published_ones() {
         ("forked", Message::Forked(Forked { seq: 40 })),
         ("proof", Message::Proof([0x33; 32])),
         ("policy", Message::Policy(policy())),
+        ("mark", Message::Mark(2)),
+        ("marked", Message::Marked(2)),
     ];
     for (name, message) in messages {
         assert_golden(name, &message.encode());

@@ -276,6 +276,10 @@ pub const EAGER_TIME: Duration = Duration::from_secs(120);
 /// Silence after which a peer that owes an answer is doubted: confirmations take a second when the disk is let rest.
 pub const ANSWER_TIME: Duration = Duration::from_millis(2500);
 
+/// How long a caller waits until both sides hold the same: a first sync of the most entities takes seconds; what a
+/// wrong clock keeps back may take for ever.
+pub const SAME_TIME: Duration = Duration::from_secs(60);
+
 /// Pause between two knocks at a silent peer's door: a healed network is noticed within it.
 pub const KNOCK_EVERY: Duration = Duration::from_secs(1);
 

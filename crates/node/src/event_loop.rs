@@ -11,11 +11,12 @@
 //! ```
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use crosshome_core::{HomeId, effect::Effect, replica::Replica};
+use crosshome_core::{EntityId, HomeId, effect::Effect, replica::Replica};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +27,13 @@ use crate::{
     defaults::{BURST, FLUSH_EVERY, HEARTBEAT},
     discovery::{Discovery, DiscoveryEvent},
     identity::PeerKey,
-    node::{Inbox, NodeError, Request},
+    node::{Audience, Inbox, NodeError, Request},
     policies::Policies,
     store::Committer,
     views::Restored,
 };
 
+mod audience;
 mod backup;
 mod clones;
 mod commands;
@@ -42,6 +44,7 @@ mod doctor;
 mod doubt;
 mod entities;
 mod history;
+mod joining;
 mod keeper;
 mod link;
 mod links;
@@ -57,12 +60,14 @@ mod status;
 mod strategy;
 mod views;
 
+use audience::Audiences;
 pub(crate) use clones::shut_out;
 pub(crate) use commands::taken_before;
 use commands::{Commands, Performed};
 pub(crate) use conflicts::ConflictLog;
 use conflicts::Records;
 use deciding::{Decided, Deciding};
+use joining::Joining;
 use keeper::Keeper;
 pub(crate) use keeper::Stores;
 use metrics::Metrics;
@@ -109,6 +114,8 @@ pub(crate) struct Me {
     pub(crate) config: Config,
     pub(crate) sync_port: Option<u16>,
     pub(crate) api: Option<String>,
+    /// Whether nothing of it outlives the program.
+    pub(crate) in_memory: bool,
     pub(crate) started: Instant,
 }
 
@@ -124,6 +131,8 @@ pub(crate) struct Loop {
     desk: Desk,
     commands: Commands,
     deciding: Deciding,
+    joining: Joining,
+    audiences: Audiences,
     policies: Policies,
     records: Records,
     registry: Registry,
@@ -153,6 +162,10 @@ pub(crate) struct Parts {
     pub(crate) stores: Stores,
     pub(crate) committer: Committer,
     pub(crate) judge: Judge,
+    /// Whether the home reaches for nobody until it is asked to.
+    pub(crate) aloof: bool,
+    /// Who may see what, if the program decides.
+    pub(crate) audiences: Option<BTreeMap<EntityId, Audience>>,
     pub(crate) discovery: Option<Arc<Discovery>>,
     pub(crate) listener: Option<Arc<Listener>>,
     pub(crate) inbox: Inbox,
@@ -163,10 +176,10 @@ pub(crate) struct Parts {
 impl Loop {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { me, endpoint, pins, door, stores, committer, .. } = parts;
-        let Parts { judge, discovery, listener, inbox, events, post, .. } = parts;
+        let Parts { judge, aloof, audiences, discovery, listener, inbox, events, post, .. } = parts;
         let Stores { replica, peers, shut_out, taken, registry, policies, conflicts, stored, restored } =
             stores;
-        let keeper = Keeper::new(committer, stored, &replica, post.clone());
+        let keeper = Keeper::new(committer, stored, &replica, me.in_memory, post.clone());
         let desk = Desk::new(&me, post.clone());
         let peers = Peers::new(peers, shut_out);
         for row in peers.rows() {
@@ -190,6 +203,8 @@ impl Loop {
             desk,
             commands,
             deciding: Deciding::new(judge),
+            joining: Joining::new(aloof),
+            audiences,
             policies,
             records: Records::new(conflicts),
             registry,
@@ -227,6 +242,7 @@ impl Loop {
                     self.expire_commands();
                     self.mark_synced();
                     self.doubt_silent_links();
+                    self.give_up_joining();
                 }
                 _ = self.events.recv_many(&mut events, BURST) => events.drain(..).for_each(|event| self.step(event)),
                 count = self.inbox.requests.recv_many(&mut requests, BURST) => {
@@ -298,6 +314,7 @@ impl Loop {
                 Effect::Settled { peer, outcome } => self.hear_outcome(peer, outcome),
                 Effect::Pinged { peer, nonce } => self.commands.pinged(peer, nonce),
                 Effect::Echo { peer, nonce } => self.hear_echo(peer, nonce),
+                Effect::Marked { peer, number } => self.marked(peer, number),
                 Effect::Report { peer, incident } => self.report(peer, incident),
             }
         }

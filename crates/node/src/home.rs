@@ -16,11 +16,12 @@
 //! ```
 
 use std::{
-    fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, thread, time::Instant,
+    collections::BTreeMap, fs, io, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc,
+    thread, time::Instant,
 };
 
 use crosshome_core::{
-    HomeId,
+    EntityId, HomeId,
     dot::Actor,
     replica::{self, Replica},
     seed::Seed,
@@ -43,9 +44,10 @@ use crate::{
     },
     http::{Api, ApiError, Settings},
     identity::{Expect, Identity, IdentityError},
-    node::Node,
+    memory::Memory,
+    node::{Audience, Node},
     policies::Policies,
-    store::{Batch, Committer, Folder, MemoKey, Store, StoreError},
+    store::{Batch, Committer, Folder, MemoKey, Store, StoreError, Stored},
     views::Restored,
 };
 
@@ -64,6 +66,16 @@ pub struct Home {
 pub struct Options {
     /// The home's `custom` strategy where a rule has no template.
     pub custom: Option<Function>,
+    /// A search that runs already, on which the home looks and is announced instead of on one of its own.
+    pub discovery: Option<Discovery>,
+    /// Where key and store are kept, instead of the data directory.
+    pub memory: Option<Memory>,
+    /// Whether there is no API: whoever holds the [`Node`] is the only caller.
+    pub without_api: bool,
+    /// Whether only those who come by themselves are let in, until [`Node::connect_all`].
+    pub aloof: bool,
+    /// Who may see what, if the program decides: then the home keeps all else to itself.
+    pub audiences: Option<BTreeMap<EntityId, Audience>>,
 }
 
 /// Where a running home is found.
@@ -76,8 +88,8 @@ pub struct About {
     /// Where peers connect.
     pub sync_address: Option<SocketAddr>,
     /// Where programs on this machine reach the API.
-    pub api_url: String,
-    /// Where its data are.
+    pub api_url: Option<String>,
+    /// Where its data are, unless they are in memory.
     pub data_dir: PathBuf,
 }
 
@@ -101,12 +113,15 @@ impl Home {
         let (ready, started) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel();
         let token = stop.clone();
-        let judge = Judge::new(options.custom).map_err(StartError::Thread)?;
+        let mut options = options;
+        let judge = Judge::new(options.custom.take()).map_err(StartError::Thread)?;
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 // As a task: to wake the future of `block_on` itself costs a call of the system every time.
-                Ok(runtime) => drop(runtime.block_on(runtime.spawn(live(config, judge, ready, token)))),
+                Ok(runtime) => {
+                    drop(runtime.block_on(runtime.spawn(live(config, judge, options, ready, token))))
+                }
                 Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
             }
             let _ = end.send(());
@@ -154,8 +169,8 @@ impl Drop for Home {
 
 type Ready = std::sync::mpsc::Sender<Result<(Node, About, Handle), StartError>>;
 
-async fn live(config: Config, judge: Judge, ready: Ready, stop: CancellationToken) {
-    match assemble(config, judge, &stop).await {
+async fn live(config: Config, judge: Judge, options: Options, ready: Ready, stop: CancellationToken) {
+    match assemble(config, judge, options, &stop).await {
         Ok((parts, about, node, street)) => {
             let _ = ready.send(Ok((node, about, Handle::current())));
             Loop::new(parts).run(stop.clone()).await;
@@ -169,7 +184,7 @@ async fn live(config: Config, judge: Judge, ready: Ready, stop: CancellationToke
 /// What listens, to be closed after the loop has ended.
 struct Street {
     listener: Option<Arc<Listener>>,
-    api: tokio::task::JoinHandle<()>,
+    api: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Street {
@@ -177,25 +192,27 @@ impl Street {
         if let Some(listener) = self.listener.and_then(Arc::into_inner) {
             listener.stop().await;
         }
-        let _ = self.api.await;
+        if let Some(api) = self.api {
+            let _ = api.await;
+        }
     }
 }
 
 async fn assemble(
     config: Config,
     judge: Judge,
+    options: Options,
     stop: &CancellationToken,
 ) -> Result<(Parts, About, Node, Street), StartError> {
     let started = Instant::now();
     channel::warm_up();
     let data_dir = config.data_dir.clone();
-    make_dir(&data_dir)?;
-    let folder = Folder::claim(&data_dir)?;
-    backup::finish(folder.path(), &config.sync.encryption.key_path)?;
-    let (mut store, stored) = Store::open_in(folder)?;
-    let expect = if stored.actor.is_some() { Expect::Existing } else { Expect::First };
-    let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
-    check_home(&stored, identity.id(), &config)?;
+    let Options { discovery: lent, memory, without_api, aloof, audiences, .. } = options;
+    let in_memory = memory.is_some();
+    let (mut store, stored, identity) = match memory {
+        Some(memory) => remembered(&memory)?,
+        None => on_disk(&config)?,
+    };
     let (id, name) = (identity.id(), config.home_name.as_str().to_owned());
     let (stores, first) = recall(&mut store, stored, id, &config)?;
     store.commit(&first)?;
@@ -209,17 +226,18 @@ async fn assemble(
     let listener = listen(&config, &endpoint, &post)?.map(Arc::new);
     let sync_address = listener.as_ref().map(|listener| listener.address());
     let (node, inbox) = Node::open();
-    let api = open_api(&config, node.clone()).await?;
-    let api_url = api.url().to_owned();
-    let api = tokio::spawn(api.serve(stop.clone()));
-    let discovery = announce(&config, id, &name, sync_address).await;
+    let api = if without_api { None } else { Some(open_api(&config, node.clone()).await?) };
+    let api_url = api.as_ref().map(|api| api.url().to_owned());
+    let api = api.map(|api| tokio::spawn(api.serve(stop.clone())));
+    let discovery = announce(&config, lent, id, &name, sync_address).await;
     let about = About { id, name: name.clone(), sync_address, api_url: api_url.clone(), data_dir };
     let me = Me {
         id,
         name,
         config,
         sync_port: sync_address.map(|address| address.port()),
-        api: Some(api_url),
+        api: api_url,
+        in_memory,
         started,
     };
     tracing::info!(
@@ -235,6 +253,8 @@ async fn assemble(
         stores,
         committer,
         judge,
+        aloof,
+        audiences,
         discovery,
         listener: listener.clone(),
         inbox,
@@ -244,8 +264,20 @@ async fn assemble(
     Ok((parts, about, node, Street { listener, api }))
 }
 
+/// Opens store and key in the data directory.
+fn on_disk(config: &Config) -> Result<(Store, Stored, Identity), StartError> {
+    make_dir(&config.data_dir)?;
+    let folder = Folder::claim(&config.data_dir)?;
+    backup::finish(folder.path(), &config.sync.encryption.key_path)?;
+    let (store, stored) = Store::open_in(folder)?;
+    let expect = if stored.actor.is_some() { Expect::Existing } else { Expect::First };
+    let identity = Identity::open(&config.sync.encryption.key_path, expect)?;
+    check_home(&stored, identity.id(), config)?;
+    Ok((store, stored, identity))
+}
+
 /// Checks that the data are those of this key, or of the one before: a change of keys may have been cut off.
-fn check_home(stored: &crate::store::Stored, id: HomeId, config: &Config) -> Result<(), StartError> {
+fn check_home(stored: &Stored, id: HomeId, config: &Config) -> Result<(), StartError> {
     let before = Identity::predecessor(&config.sync.encryption.key_path)?;
     match (stored.actor, before) {
         (Some(actor), Some(before)) if actor.home == before.id() => Ok(()),
@@ -253,10 +285,16 @@ fn check_home(stored: &crate::store::Stored, id: HomeId, config: &Config) -> Res
     }
 }
 
+fn remembered(memory: &Memory) -> Result<(Store, Stored, Identity), StartError> {
+    let ((store, stored), identity) = (memory.store()?, memory.identity());
+    stored.check_home(identity.id())?;
+    Ok((store, stored, identity))
+}
+
 /// Puts back what was stored, and opens a new epoch.
 fn recall(
     store: &mut Store,
-    stored: crate::store::Stored,
+    stored: Stored,
     id: HomeId,
     config: &Config,
 ) -> Result<(Stores, Batch), StartError> {
@@ -359,17 +397,15 @@ async fn open_api(config: &Config, node: Node) -> Result<Api, StartError> {
 /// Looks and is seen, if that is wanted and possible: a home without multicast still has its addresses.
 async fn announce(
     config: &Config,
+    lent: Option<Discovery>,
     id: HomeId,
     name: &str,
     sync: Option<SocketAddr>,
 ) -> Option<Arc<Discovery>> {
-    let port = sync.filter(|_| config.discovery.enabled)?.port();
-    let settings = discovery::Settings {
-        mdns_port: config.discovery.port.get(),
-        interfaces: config.discovery.interfaces.iter().map(|name| name.as_str().to_owned()).collect(),
-    };
+    let wanted = config.discovery.enabled || lent.is_some();
+    let port = sync.filter(|_| wanted)?.port();
     let started = async {
-        let discovery = Discovery::start(settings)?;
+        let discovery = lent.map_or_else(|| Discovery::start(looking(config)), Ok)?;
         discovery.publish(Announcement::new(id.to_string(), name, port)).await?;
         Ok::<_, discovery::DiscoveryError>(discovery)
     };
@@ -379,6 +415,14 @@ async fn announce(
             tracing::warn!(%error, "no discovery: other homes are reached by their addresses only");
             None
         }
+    }
+}
+
+fn looking(config: &Config) -> discovery::Settings {
+    discovery::Settings {
+        mdns_port: config.discovery.port.get(),
+        interfaces: config.discovery.interfaces.iter().map(|name| name.as_str().to_owned()).collect(),
+        instance_name: None,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod fuzz;
 pub mod home;
 pub mod http;
 pub mod identity;
+pub mod memory;
 pub mod node;
 mod policies;
 pub mod store;

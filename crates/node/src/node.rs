@@ -18,8 +18,9 @@
 //! # }
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use crosshome_core::{EntityId, HomeId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
@@ -38,8 +39,9 @@ mod request;
 pub use error::{Code, NodeError};
 pub use notice::{News, Notice, Notices};
 pub use request::{
-    Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report, Request,
-    Resolution, Secret, Selection, Settle, ShareRequest, StrategyRequest, UnshareRequest, Update, Watch,
+    Audience, Call, Cause, Command, EntityRef, EntityRefError, Register, RegisterChange, Reply, Report,
+    Request, Resolution, Secret, Selection, Settle, ShareRequest, StrategyRequest, UnshareRequest, Update,
+    Watch,
 };
 
 /// A running home, for its callers.
@@ -307,6 +309,90 @@ impl Node {
     /// As [`Node::share`].
     pub async fn unshare(&self, unshare: UnshareRequest) -> Result<SharePlan, NodeError> {
         self.ask(|reply| Request::Unshare { unshare, reply }).await
+    }
+}
+
+/// Links.
+impl Node {
+    /// Connects to a home by name, id or unique prefix, at this address first, and returns it once it is online.
+    ///
+    /// A stranger, at the address or in sight, is paired first if both have the same shared key.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`] for a stranger that is not in sight when no address is given, [`NodeError::Unreachable`],
+    /// [`NodeError::WrongCode`] for one with another shared key, [`NodeError::NotPaired`], [`NodeError::Ambiguous`],
+    /// [`NodeError::PairingClosed`], [`NodeError::Invalid`].
+    pub async fn connect(&self, home: String, address: Option<String>) -> Result<PeerView, NodeError> {
+        let met = self.meet(&home, &address, false).await?;
+        match self.reach(met.id, &address).await {
+            // Another home has taken the place of the one known by this name.
+            Err(NodeError::NotPaired { .. }) if address.is_some() => {
+                let met = self.meet(&home, &address, true).await?;
+                self.reach(met.id, &address).await
+            }
+            reached => reached,
+        }
+    }
+
+    /// Reaches for every home that is paired, or in sight and of the same shared key, and for those that come
+    /// into sight later; it lifts what [`Node::disconnect`] has said.
+    pub async fn connect_all(&self) -> Result<(), NodeError> {
+        self.ask(|reply| Request::ReachAll { reply }).await
+    }
+
+    /// Ends the link to a home: none is made, either way, until this home is to connect again.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::Ambiguous`].
+    pub async fn disconnect(&self, home: String) -> Result<HomeView, NodeError> {
+        self.ask(|reply| Request::Part { home, reply }).await
+    }
+
+    /// Answers once every peer that is online holds what this home held when it was asked, and the other way round.
+    ///
+    /// # Errors
+    /// [`NodeError::Unreachable`] when a peer goes away before, [`NodeError::TimedOut`].
+    pub async fn synced(&self) -> Result<(), NodeError> {
+        self.ask(|reply| Request::Same { reply }).await
+    }
+
+    /// Gives an entity another audience, or none: it is this home's alone then.
+    ///
+    /// It blocks while the loop is behind, and may not be called on an asynchronous runtime's thread. What is asked after
+    /// it finds it done.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub fn set_audience(&self, entity_id: EntityId, audience: Option<Audience>) -> Result<(), NodeError> {
+        let request = Request::Audience { entity_id, audience };
+        self.requests.blocking_send(request).map_err(|_| NodeError::Stopped)
+    }
+
+    /// Puts these audiences in the place of all; otherwise as [`Node::set_audience`].
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub fn set_audiences(&self, all: BTreeMap<EntityId, Audience>) -> Result<(), NodeError> {
+        self.requests.blocking_send(Request::Audiences { all }).map_err(|_| NodeError::Stopped)
+    }
+
+    async fn meet(&self, home: &str, address: &Option<String>, anew: bool) -> Result<HomeView, NodeError> {
+        let request = |reply| Request::Meet { home: home.into(), address: address.clone(), anew, reply };
+        let met = self.ask(request).await?;
+        let begins = |text: &str| text.to_lowercase().starts_with(&home.to_lowercase());
+        match address {
+            Some(address)
+                if !begins(&met.name) && !begins(&met.id) && met.id.parse() != home.parse::<HomeId>() =>
+            {
+                let reason = format!("{} answers at {address}", met.name);
+                Err(NodeError::Unreachable { home: home.into(), reason })
+            }
+            _ => Ok(met),
+        }
+    }
+
+    async fn reach(&self, id: String, address: &Option<String>) -> Result<PeerView, NodeError> {
+        self.ask(|reply| Request::Reach { id, address: address.clone(), reply }).await
     }
 }
 

@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts discovery on loopback with an mDNS port that nobody else has.
 fn on_loopback(mdns_port: u16) -> Discovery {
-    Discovery::start(Settings { mdns_port, interfaces: vec!["lo".into()] }).expect("loopback works")
+    Discovery::start(Settings { mdns_port, interfaces: vec!["lo".into()], ..Settings::default() })
+        .expect("loopback works")
 }
 
 /// Starts discovery as a daemon does.

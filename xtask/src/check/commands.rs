@@ -5,7 +5,7 @@
 //! that call `cargo xtask` have to name a task.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>, TaskError> {
             typed(&tree::text(path)?).into_iter().map(|(at, words)| Line { place: place(at), words }),
         );
     }
-    let crosshome = build()?;
+    let crosshome = command::crosshome()?;
     Ok(lines.into_iter().filter_map(|line| fault(&crosshome, &line)).collect())
 }
 
@@ -52,19 +52,6 @@ fn fault(crosshome: &Path, line: &Line) -> Option<Finding> {
 fn understands(crosshome: &Path, words: &[&str]) -> bool {
     let help = Command::new(crosshome).args(words).arg("--help").stdin(Stdio::null()).output();
     help.is_ok_and(|help| help.status.success() && String::from_utf8_lossy(&help.stdout).contains("Usage:"))
-}
-
-/// Builds the command and returns where it is.
-fn build() -> Result<PathBuf, TaskError> {
-    let messages = command::read(&mut command::cargo(
-        "build --quiet --locked --package crosshome --message-format json-render-diagnostics",
-    ))?;
-    let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
-    let executable = messages.lines().filter_map(message).find_map(|message| {
-        let named = message["target"]["name"] == "crosshome";
-        message["executable"].as_str().filter(|_| named).map(PathBuf::from)
-    });
-    executable.ok_or(TaskError::Output("cargo build"))
 }
 
 /// Returns the lines to type of a document, in words, with their line numbers.

@@ -106,10 +106,16 @@ impl Outgoing {
         self.messages.push_front(message);
     }
 
-    /// Queues the goodbye, after which nothing is said.
+    /// Queues the goodbye, after which nothing is said; a hello that was not said yet would only seem to open the session.
     pub(super) fn close(&mut self, reason: Reason) {
+        self.messages.retain(|message| !matches!(message, Message::Hello(_) | Message::Proof(_)));
         self.say(Message::Bye(reason));
         self.closed = true;
+    }
+
+    /// Tells whether the goodbye was queued.
+    pub(super) fn closed(&self) -> bool {
+        self.closed
     }
 
     /// Returns the next message; before the peer's hello only those that open or end a session.

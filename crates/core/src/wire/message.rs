@@ -52,6 +52,10 @@ pub enum Message {
     Proof([u8; 32]),
     /// The policy of the joint space, as the sender has it.
     Policy(JointPolicy),
+    /// Asks to be told when the receiver has offered all that it has now; the sender has done so.
+    Mark(u64),
+    /// Answers a mark.
+    Marked(u64),
 }
 
 /// Asks for entities in full: by the other's number, by id in the other's space, or all after a place in its log.
@@ -184,6 +188,9 @@ pub enum Reason {
     /// Another link to the same home is used.
     #[n(5)]
     Superseded,
+    /// Somebody wants the two homes apart, until the sender connects again.
+    #[n(6)]
+    Apart,
 }
 
 impl Message {
@@ -206,6 +213,8 @@ impl Message {
             Self::Forked(body) => certain(out.u8(12).and_then(|out| out.encode(body))),
             Self::Proof(proof) => certain(out.u8(13).and_then(|out| out.bytes(proof))),
             Self::Policy(policy) => encode_policy(policy, &mut out),
+            Self::Mark(number) => certain(out.u8(15).and_then(|out| out.u64(*number))),
+            Self::Marked(number) => certain(out.u8(16).and_then(|out| out.u64(*number))),
         }
         out.into_writer()
     }
@@ -235,6 +244,8 @@ impl Message {
             12 => Self::Forked(decoder.decode()?),
             13 => Self::Proof(decoder.bytes()?.try_into().map_err(|_| FrameError::Kind)?),
             14 => Self::Policy(decode_policy(&mut decoder)?),
+            15 => Self::Mark(decoder.u64()?),
+            16 => Self::Marked(decoder.u64()?),
             _ => return Ok(None),
         };
         Ok(Some(message))

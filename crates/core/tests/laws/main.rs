@@ -304,6 +304,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         Reason::Protocol,
         Reason::Cloned,
         Reason::Superseded,
+        Reason::Apart,
     ]);
     let why = prop::sample::select(vec![Why::Forbidden, Why::Quota, Why::Skew]);
     prop_oneof![
@@ -337,6 +338,8 @@ fn any_message() -> impl Strategy<Value = Message> {
         any::<[u8; 32]>().prop_map(Message::Proof),
         (any_dot(), any::<bool>(), any_policy())
             .prop_map(|(dot, deliberate, policy)| Message::Policy(JointPolicy { policy, dot, deliberate })),
+        any::<u64>().prop_map(Message::Mark),
+        any::<u64>().prop_map(Message::Marked),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Two homes in conversation, without a network.
 
 mod deleting;
+mod marks;
 mod settling;
 mod sharing;
 mod trouble;

@@ -120,6 +120,12 @@ impl Scalar for HomeRef {
 pub struct InterfaceName(String);
 
 impl InterfaceName {
+    /// Takes a text if an interface can have that name.
+    pub fn of(text: &str) -> Option<Self> {
+        let fits = is_clean(text) && text.len() <= INTERFACE_BYTES && !text.contains([' ', '/']);
+        fits.then(|| Self(text.to_owned()))
+    }
+
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -136,8 +142,7 @@ impl Scalar for InterfaceName {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let fits = is_clean(text) && text.len() <= INTERFACE_BYTES && !text.contains([' ', '/']);
-        fits.then(|| Self(text.to_owned()))
+        Self::of(text)
     }
 
     fn show(&self) -> Json {

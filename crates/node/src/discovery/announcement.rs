@@ -154,17 +154,26 @@ impl Announcement {
             ("caps", self.caps.join(",")),
         ]
     }
+}
 
-    /// Returns the instance name to ask for: the home's name, the `attempt`th one with a number.
-    ///
-    /// Dots and backslashes become look-alikes: mdns-sd reads them back unescaped and would then ask for
-    /// another name. The exact name stands in TXT.
-    pub(crate) fn instance_name(&self, attempt: u32) -> String {
-        let suffix = if attempt > 1 { format!(" ({attempt})") } else { String::new() };
-        let mut name = self.home_name.replace('.', "\u{2024}").replace('\\', "\u{29f5}");
-        name.truncate(name.floor_char_boundary(MAX_LABEL - suffix.len()));
-        name + &suffix
-    }
+/// Tells whether a home may ask for this instance name.
+///
+/// # Errors
+///
+/// When it is empty, too long or holds a control character.
+pub(super) fn check_instance_name(name: &str) -> Result<(), AnnouncementError> {
+    check_text("instance name", name, MAX_NAME)
+}
+
+/// Returns the instance name to ask for: the `attempt`th one has a number.
+///
+/// Dots and backslashes become look-alikes: mdns-sd reads them back unescaped and would then ask for
+/// another name. The exact name of the home stands in TXT.
+pub(super) fn instance_name(name: &str, attempt: u32) -> String {
+    let suffix = if attempt > 1 { format!(" ({attempt})") } else { String::new() };
+    let mut name = name.replace('.', "\u{2024}").replace('\\', "\u{29f5}");
+    name.truncate(name.floor_char_boundary(MAX_LABEL - suffix.len()));
+    name + &suffix
 }
 
 fn read_proto(text: &str) -> Result<(u16, u16), AnnouncementError> {
@@ -284,10 +293,12 @@ mod tests {
 
     #[test]
     fn instance_name_fits_a_label_and_counts() {
-        let villa = Announcement::new("x", "ä".repeat(60), 1);
-        assert!(villa.instance_name(1).len() <= MAX_LABEL);
-        assert!(villa.instance_name(12).ends_with("ä (12)") && villa.instance_name(12).len() <= MAX_LABEL);
-        assert_eq!(Announcement::new("x", "St. Anton", 1).instance_name(1), "St\u{2024} Anton");
+        let villa = "ä".repeat(60);
+        assert!(instance_name(&villa, 1).len() <= MAX_LABEL);
+        assert!(
+            instance_name(&villa, 12).ends_with("ä (12)") && instance_name(&villa, 12).len() <= MAX_LABEL
+        );
+        assert_eq!(instance_name("St. Anton", 1), "St\u{2024} Anton");
     }
 
     proptest! {

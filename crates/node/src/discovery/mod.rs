@@ -35,7 +35,10 @@ use std::{
 };
 
 use socket2::{Domain, Socket, Type};
-use tokio::sync::{mpsc, oneshot, watch as change};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot, watch as change,
+};
 
 pub use self::{
     announcement::{Announcement, AnnouncementError, SERVICE_TYPE},
@@ -56,15 +59,26 @@ pub struct Settings {
     ///
     /// Loopback is used only when named here or when the port is not 5353.
     pub interfaces: Vec<String>,
+    /// The instance name to ask for; the home's own name when absent.
+    pub instance_name: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mdns_port: limits::MDNS_PORT, interfaces: Vec::new() }
+        Self { mdns_port: limits::MDNS_PORT, interfaces: Vec::new(), instance_name: None }
     }
 }
 
 impl Settings {
+    /// Tells whether the instance name can be asked for.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, too long or holds a control character.
+    pub fn check(&self) -> Result<(), AnnouncementError> {
+        self.instance_name.as_deref().map_or(Ok(()), announcement::check_instance_name)
+    }
+
     fn on_loopback(&self) -> bool {
         let named = self.interfaces.iter().any(|name| name == "lo" || name == "lo0");
         named || (self.interfaces.is_empty() && self.mdns_port != limits::MDNS_PORT)
@@ -79,6 +93,8 @@ pub struct Discovery {
     commands: mpsc::Sender<Command>,
     changes: change::Receiver<u64>,
     shared: Arc<Shared>,
+    /// Whether the search is another's, see [`Discovery::lend`].
+    lent: bool,
 }
 
 /// What the task writes and everybody reads.
@@ -112,11 +128,25 @@ impl Discovery {
     /// When the mDNS port belongs to a program that does not share it, or the system gives no thread or socket.
     pub fn start(settings: Settings) -> Result<Self, DiscoveryError> {
         check_port(settings.mdns_port)?;
+        settings.check()?;
         let (commands, inbox) = mpsc::channel(16);
         let (changed, changes) = change::channel(0);
         let shared = Arc::new(Shared::default());
         tokio::spawn(Watch::new(settings, shared.clone(), inbox, changed)?.run());
-        Ok(Self { commands, changes, shared })
+        Ok(Self { commands, changes, shared, lent: false })
+    }
+
+    /// Lends the search and the announcement to a home; looking ends with the last of both, or with
+    /// [`Discovery::stop`] here.
+    ///
+    /// What the borrower stops is its own part: it says goodbye and names no paired homes any more.
+    pub fn lend(&self) -> Self {
+        Self {
+            commands: self.commands.clone(),
+            changes: self.changes.clone(),
+            shared: self.shared.clone(),
+            lent: true,
+        }
     }
 
     /// Announces this home, or changes what is announced.
@@ -149,7 +179,7 @@ impl Discovery {
 
     /// Returns our instance name as the network knows it, once it has been announced.
     ///
-    /// It is the home's name, with a number when another home was first.
+    /// It is the one wished for, with a number when another home was first.
     pub fn announced(&self) -> Option<String> {
         self.shared.announced()
     }
@@ -157,6 +187,19 @@ impl Discovery {
     /// Returns the homes in sight.
     pub fn sightings(&self) -> Vec<Sighting> {
         self.shared.table().sightings()
+    }
+
+    /// Asks the network anew; answers show in [`Discovery::sightings`] as they come.
+    ///
+    /// # Errors
+    ///
+    /// When discovery has been stopped.
+    pub fn browse(&self) -> Result<(), DiscoveryError> {
+        match self.commands.try_send(Command::Browse) {
+            // Whatever waits there is done first, and a search that is busy looks around anyway.
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(DiscoveryError::Stopped),
+        }
     }
 
     /// Asks the network anew, waits, and returns the homes in sight then.
@@ -178,10 +221,20 @@ impl Discovery {
 
     /// Says goodbye, ends the search, and returns when both are done; later calls return at once.
     pub async fn stop(&self) {
+        if self.lent {
+            self.keep([]);
+            return drop(self.withdraw().await);
+        }
         let (done, waiting) = oneshot::channel();
         if self.send(Command::Stop(done)).await.is_ok() {
             let _ = waiting.await;
         }
+    }
+
+    /// Returns when the search is over, goodbye included: stopped, or dropped by all who had it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut changes = self.changes.clone();
+        async move { while changes.changed().await.is_ok() {} }
     }
 
     async fn send(&self, command: Command) -> Result<(), DiscoveryError> {

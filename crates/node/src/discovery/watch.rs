@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     DiscoveryError, Settings, Shared,
-    announcement::Announcement,
+    announcement::{Announcement, instance_name},
     gauge::Gauge,
     mdns::{self, Heard, Mdns},
 };
@@ -135,7 +135,7 @@ impl Watch {
     }
 
     async fn publish(&mut self, announcement: Announcement) {
-        let renamed = self.own.wanted.as_ref().is_none_or(|old| old.home_name != announcement.home_name);
+        let renamed = self.own.wanted.as_ref().is_none_or(|old| self.wish(old) != self.wish(&announcement));
         self.own.ids.insert(announcement.id.clone());
         self.own.wanted = Some(announcement);
         if renamed {
@@ -205,8 +205,9 @@ impl Watch {
     }
 
     fn announce(&mut self, probe: bool) {
-        let (Some(mdns), Some(wanted)) = (&mut self.mdns, &self.own.wanted) else { return };
-        let name = wanted.instance_name(self.own.attempt);
+        let Some(wanted) = &self.own.wanted else { return };
+        let name = instance_name(self.wish(wanted), self.own.attempt);
+        let Some(mdns) = &mut self.mdns else { return };
         let announced = mdns.announce(wanted, &name, &self.host, probe);
         self.note(announced);
     }
@@ -286,6 +287,11 @@ impl Watch {
         let Some(wanted) = &self.own.wanted else { return false };
         let rested = self.own.renamed.is_none_or(|at| at.elapsed() >= limits::RENAME_PAUSE);
         rested && wanted.id.as_str() > id && self.shared.announced().is_some()
+    }
+
+    /// Returns the instance name that is wished for.
+    fn wish<'a>(&'a self, announcement: &'a Announcement) -> &'a str {
+        self.settings.instance_name.as_deref().unwrap_or(&announcement.home_name)
     }
 
     fn is_own(&self, fullname: &str) -> bool {
@@ -382,7 +388,7 @@ mod tests {
     fn on_loopback() -> Settings {
         let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a free port");
         let mdns_port = socket.local_addr().expect("bound").port();
-        Settings { mdns_port, interfaces: vec!["lo".into()] }
+        Settings { mdns_port, interfaces: vec!["lo".into()], ..Settings::default() }
     }
 
     async fn until(what: &str, mut so: impl FnMut() -> bool) {

@@ -175,11 +175,11 @@ impl Loop {
     }
 
     /// Says goodbye to a home that is shut out.
-    pub(super) fn turn_away(&mut self, id: HomeId, secured: Secured, dialed: bool) {
+    pub(super) fn turn_away(&mut self, id: HomeId, secured: Secured, dialed: bool, reason: Reason) {
         let Some(peer) = self.peers.get(id) else { return };
         let introduction = Introduction { name: &self.me.name, proto_low: peer.row.proto_low };
         let mut session = Session::open(id, false, &introduction, &self.replica, now_ms());
-        session.close(Reason::Cloned);
+        session.close(reason);
         let number = self.peers.next_link();
         Link::new(number, (id, session), secured, dialed, None, &self.post).last_words(&self.replica);
     }

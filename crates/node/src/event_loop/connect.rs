@@ -21,8 +21,11 @@ impl Loop {
     pub(super) fn begin(&mut self) {
         self.resume_rotation();
         self.begin_policies();
+        self.begin_audiences();
         self.apply_standing_rules();
-        self.peers.ids().into_iter().for_each(|id| self.reach(id));
+        if !self.joining.aloof {
+            self.peers.ids().into_iter().for_each(|id| self.reach(id));
+        }
         self.keep_paired_in_sight();
         if let Some(discovery) = self.discovery.clone() {
             let mut seen = discovery.subscribe();
@@ -35,6 +38,12 @@ impl Loop {
                 }
             });
         }
+        if !self.joining.aloof {
+            self.join_configured();
+        }
+    }
+
+    pub(super) fn join_configured(&self) {
         let known: Vec<_> = self.peers.paired().flat_map(|(_, peer)| peer.row.addresses.clone()).collect();
         self.desk.join_addresses(&self.endpoint, &known);
     }
@@ -52,7 +61,8 @@ impl Loop {
         }
         let next = self.as_it_will_be(id);
         let manual = self.me.config.sync.peers.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.link.is_none() && peer.cloned.is_none())
+        let Some(peer) =
+            self.peers.get_mut(id).filter(|peer| peer.link.is_none() && peer.cloned.is_none() && !peer.apart)
         else {
             return;
         };
@@ -103,6 +113,7 @@ impl Loop {
         }
         peer.imposter = imposter;
         let news = peer.reason.as_deref() != Some(&reason);
+        self.joining.not_reached(id, peer.name(), &reason, imposter);
         peer.address = (!address.is_empty()).then_some(address);
         peer.reason = Some(reason);
         if news {
@@ -119,7 +130,7 @@ impl Loop {
         }
     }
 
-    fn in_sight(&mut self, home: &Sighting) {
+    pub(super) fn in_sight(&mut self, home: &Sighting) {
         let Ok(id) = home.id.parse::<HomeId>() else { return };
         if id == self.me.id {
             return;
@@ -127,6 +138,9 @@ impl Loop {
         if let Some(peer) = self.peers.get_mut(id) {
             peer.seen = addresses_of(home);
             peer.announce_addresses();
+        }
+        if self.joining.aloof {
+            return;
         }
         let joined = self.peers.get(id).is_some_and(|peer| peer.row.method == Method::SharedKey);
         if !joined && !self.pins.is_denied(&id) {
@@ -179,11 +193,15 @@ impl Dial {
     }
 
     async fn try_all(&self, addresses: &[String]) -> bool {
-        let mut failure = None;
+        let mut failure: Option<(String, String, Option<HomeId>)> = None;
         for address in addresses {
             match self.dial(address).await {
                 Ok(()) => return true,
-                Err(error) => failure = Some((address.clone(), error.to_string(), imposter(&error))),
+                // Who answers in the peer's place tells more than addresses at which nobody does.
+                Err(error) if failure.as_ref().is_none_or(|(.., imposter)| imposter.is_none()) => {
+                    failure = Some((address.clone(), error.to_string(), imposter(&error)))
+                }
+                Err(_) => {}
             }
         }
         for address in self.manual.iter().filter(|address| !addresses.contains(address)) {

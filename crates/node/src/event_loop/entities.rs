@@ -67,7 +67,7 @@ impl Loop {
         update: &node::Update,
         reply: node::Reply<EntityView>,
     ) {
-        let asked = self.entity_named(entity).and_then(|key| Ok((key, parsed(update)?)));
+        let asked = self.entity_to_write(entity).and_then(|key| Ok((key, parsed(update)?)));
         let (key, wanted) = match asked {
             Ok(asked) => asked,
             Err(error) => return drop(reply.send(Err(error))),

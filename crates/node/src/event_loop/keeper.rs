@@ -67,6 +67,8 @@ pub(super) struct Keeper {
     flush: bool,
     /// Why the store takes nothing at present.
     failure: Option<StoreError>,
+    /// Whether what is stored is gone with the program anyway, so that nothing is worth waiting for.
+    in_memory: bool,
     post: mpsc::Sender<Event>,
 }
 
@@ -102,9 +104,11 @@ impl Keeper {
         committer: Committer,
         stored: u64,
         replica: &Replica,
+        in_memory: bool,
         post: mpsc::Sender<Event>,
     ) -> Self {
         Self {
+            in_memory,
             committer,
             handed: stored,
             births: replica.table().births(),
@@ -215,6 +219,7 @@ impl Loop {
         }
         // The stored clock must stay ahead of every stamp that leaves the house.
         now |= self.replica.clock().last() >= self.keeper.clock && self.keeper.dirty.lazily;
+        now &= !self.keeper.in_memory;
         if !now && !self.keeper.may_flush(self.replica.table().births()) {
             return Ok(());
         }
@@ -266,7 +271,7 @@ impl Loop {
             listener.close(); // a peer that comes back now would find a home that is leaving
         }
         self.close_links().await;
-        self.keeper.dirty.lazily = true;
+        (self.keeper.dirty.lazily, self.keeper.in_memory) = (true, false);
         let _ = self.commit(&[Effect::Commit(Durability::Now)]).await;
         if let Err(error) = self.keeper.committer.close().await {
             tracing::error!(%error, "the store did not close cleanly");
@@ -294,7 +299,7 @@ mod tests {
 
     fn keeper(replica: &Replica) -> Keeper {
         let (store, _) = Store::in_memory().expect("memory");
-        Keeper::new(Committer::start(store), 0, replica, mpsc::channel(1).0)
+        Keeper::new(Committer::start(store), 0, replica, false, mpsc::channel(1).0)
     }
 
     #[test]

@@ -38,8 +38,9 @@ impl Loop {
             self.desk.shared_key().filter(|_| by_key).and_then(|key| proofs(key, &secured, dialed.is_some()));
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.connector = None;
-        if peer.cloned.is_some() {
-            return self.turn_away(id, secured, dialed.is_some());
+        if peer.cloned.is_some() || peer.apart {
+            let reason = if peer.apart { Reason::Apart } else { Reason::Cloned };
+            return self.turn_away(id, secured, dialed.is_some(), reason);
         }
         if let Some(old) = &peer.link {
             // Of two links made at once the lesser id's stays; whoever comes later has lost the earlier one.
@@ -118,6 +119,7 @@ impl Loop {
             false if was_online && !fault => 1,
             false => peer.failures + 1,
         };
+        self.joining.link_ended(id, peer.name(), &reason);
         peer.reason = Some(reason);
         if was_online {
             tracing::info!(peer = %id.short(), reason = peer.reason.as_deref(), "peer offline");
@@ -263,6 +265,7 @@ impl Loop {
         self.say_successor(id);
         self.command_again(id, start);
         self.tell_peer(id);
+        self.joined(id);
     }
 
     fn end_link(&mut self, id: HomeId, number: u64, error: &SessionError) {
@@ -289,6 +292,7 @@ impl Loop {
             Reason::Protocol => "it did not understand this home: update the older of the two",
             Reason::Cloned => "it sees two running homes with this home's key, and shuts out both",
             Reason::Superseded => "it uses another link",
+            Reason::Apart => "it has disconnected from this home, until it connects again",
         };
         self.end_of_link(id, number, text.into(), reason != Reason::Stopping);
         if reason == Reason::Cloned {

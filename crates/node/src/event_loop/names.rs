@@ -58,6 +58,15 @@ impl Loop {
         Ok(EntityKey { space, id })
     }
 
+    /// Finds an entity that is to be written; where the program decides who sees it, that is decided here.
+    pub(super) fn entity_to_write(&self, entity: &EntityRef) -> Result<EntityKey, NodeError> {
+        let key = self.entity_named(entity)?;
+        match self.space_for_audience(&key.id).filter(|_| entity.home().is_none()) {
+            Some(space) => Ok(EntityKey { space, id: key.id }),
+            None => Ok(key),
+        }
+    }
+
     /// Finds an entity that somebody has.
     pub(super) fn known_entity(&self, entity: &EntityRef) -> Result<EntityKey, NodeError> {
         let key = self.entity_named(entity)?;

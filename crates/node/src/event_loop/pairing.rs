@@ -24,11 +24,8 @@ use crosshome_core::{
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use self::{
-    conversation::random,
-    stranger::Stranger,
-    typist::{Candidate, Typist},
-};
+pub(super) use self::typist::Candidate;
+use self::{conversation::random, stranger::Stranger, typist::Typist};
 use super::{Event, Loop, Me, names::invalid, now_ms, peers::Peer};
 use crate::{
     channel::{Endpoint, Pins, Secured},
@@ -299,6 +296,7 @@ impl Loop {
         reply: Option<Reply<PairedView>>,
     ) {
         let id = paired.peer;
+        self.forget_namesake(id, paired.introduction.name());
         let known = self.peers.rows().find(|row| row.id == id);
         let mut addresses = known.map(|row| row.addresses.clone()).unwrap_or_default();
         addresses.extend(address.filter(|address| !addresses.contains(address)));
@@ -332,6 +330,7 @@ impl Loop {
             }
         }));
         self.apply_standing_rules();
+        self.admit_to_audiences();
         self.keep_paired_in_sight();
         self.see_again(id);
         self.reach(id);
@@ -450,11 +449,11 @@ impl Loop {
         seen.into_iter().chain(paired).collect()
     }
 
-    fn type_at(&self, secret: Secret, candidates: Vec<Candidate>, reply: Reply<PairedView>) {
+    pub(super) fn type_at(&self, secret: Secret, candidates: Vec<Candidate>, reply: Reply<PairedView>) {
         tokio::spawn(self.desk.typist(&self.endpoint, secret).type_at(candidates, reply));
     }
 
-    fn sightings(&self) -> Vec<Sighting> {
+    pub(super) fn sightings(&self) -> Vec<Sighting> {
         self.discovery.as_ref().map(|discovery| discovery.sightings()).unwrap_or_default()
     }
 
@@ -485,6 +484,6 @@ pub(super) fn addresses_of(home: &Sighting) -> Vec<String> {
     home.candidates.iter().map(ToString::to_string).collect()
 }
 
-fn at_address(address: &str) -> Candidate {
+pub(super) fn at_address(address: &str) -> Candidate {
     Candidate { id: None, addresses: vec![address.to_owned()] }
 }

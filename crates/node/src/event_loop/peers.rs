@@ -39,6 +39,8 @@ pub(super) struct Peer {
     /// When it came back from an earlier state.
     pub(super) went_back: Option<Stamp>,
     pub(super) connector: Option<Connector>,
+    /// Somebody wants the two homes apart, until this one is asked to connect.
+    pub(super) apart: bool,
     /// Addresses seen on the network, best first.
     pub(super) seen: Vec<String>,
     pub(super) address: Option<String>,
@@ -131,6 +133,7 @@ impl Peer {
             accuses: None,
             went_back: None,
             connector: None,
+            apart: false,
             seen: Vec::new(),
             address: None,
             reason: None,

@@ -68,6 +68,16 @@ impl Loop {
                 let result = self.unshare(&unshare);
                 self.answer_after(reply, result);
             }
+            Request::Audience { entity_id, audience } => self.set_audience(&entity_id, audience),
+            Request::Audiences { all } => self.set_audiences(all),
+            Request::Meet { home, address, anew, reply } => self.meet(&home, address.as_deref(), anew, reply),
+            Request::Reach { id, address, reply } => self.reach_now(&id, address.as_deref(), reply),
+            Request::ReachAll { reply } => {
+                self.reach_all();
+                drop(reply.send(Ok(())));
+            }
+            Request::Part { home, reply } => drop(reply.send(self.part(&home))),
+            Request::Same { reply } => self.same(reply),
             Request::PairShow { reply } => drop(reply.send(self.pair_show())),
             Request::PairAccept { code, with, reply } => self.pair_accept(&code, with.as_deref(), reply),
             Request::PairCancel { reply } => {

@@ -62,6 +62,13 @@ pub enum Request {
     Unregister { entity_id: String, reply: Reply<()> },
     Share { share: ShareRequest, reply: Reply<SharePlan> },
     Unshare { unshare: UnshareRequest, reply: Reply<SharePlan> },
+    Audience { entity_id: EntityId, audience: Option<Audience> },
+    Audiences { all: BTreeMap<EntityId, Audience> },
+    Meet { home: String, address: Option<String>, anew: bool, reply: Reply<HomeView> },
+    Reach { id: String, address: Option<String>, reply: Reply<PeerView> },
+    ReachAll { reply: Reply<()> },
+    Part { home: String, reply: Reply<HomeView> },
+    Same { reply: Reply<()> },
     PairShow { reply: Reply<ShownCode> },
     PairAccept { code: Secret, with: Option<String>, reply: Reply<PairedView> },
     PairCancel { reply: Reply<()> },
@@ -280,6 +287,30 @@ pub struct RegisterChange {
     pub shared: Option<bool>,
     /// Metadata to set; null removes a key.
     pub metadata: Map<String, Value>,
+}
+
+/// Who is to see an entity, as the program that runs the home has decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Every home that is trusted, but for those of `without`.
+    pub everyone: bool,
+    /// Homes that see it in any case, by name or id.
+    pub with: Vec<String>,
+    /// Homes that do not.
+    pub without: Vec<String>,
+}
+
+impl Audience {
+    /// Tells whether every home that is trusted sees it.
+    pub fn is_everyone(&self) -> bool {
+        self.everyone && self.without.is_empty()
+    }
+
+    /// Tells whether a home sees it that goes by these names.
+    pub fn admits(&self, names: &[&str]) -> bool {
+        let among = |homes: &[String]| homes.iter().any(|home| names.contains(&home.as_str()));
+        among(&self.with) || (self.everyone && !among(&self.without))
+    }
 }
 
 /// Entities to share.

@@ -42,7 +42,10 @@ mod schema;
 mod tests;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crosshome_core::{EntityKey, table::Entity};
 use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
@@ -68,6 +71,8 @@ use crate::defaults::{STORE_BUSY_TIME, STORE_CACHE_KIB, STORE_STATEMENTS, WAL_KE
 pub struct Store {
     /// None in memory.
     folder: Option<Folder>,
+    /// Where a store in memory goes when it is closed.
+    shelf: Option<Shelf>,
     file: PathBuf,
     /// None after the disk has failed.
     connection: Option<Connection>,
@@ -80,6 +85,11 @@ pub struct Store {
     /// Commits confirmed so far, as counted in the file too.
     commits: u64,
 }
+
+/// Where a store in memory stands between two starts of its home.
+#[derive(Clone, Debug, Default)]
+// Guards the closed store; held to put it there or to take it.
+pub(crate) struct Shelf(Arc<Mutex<Option<Connection>>>);
 
 impl Store {
     /// Opens the store in a data directory, and makes both if there is none.
@@ -112,6 +122,17 @@ impl Store {
         Self::load(None, file, connection)
     }
 
+    /// As [`Store::in_memory`], but the store is put on the shelf when it is closed, and opened again from there.
+    pub(crate) fn on_shelf(shelf: Shelf) -> Result<(Self, Stored), StoreError> {
+        let kept = shelf.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (mut store, stored) = match kept {
+            Some(connection) => Self::load(None, PathBuf::from(":memory:"), connection)?,
+            None => Self::in_memory()?,
+        };
+        store.shelf = Some(shelf);
+        Ok((store, stored))
+    }
+
     /// Stores the batch as a whole; if it is durable it has reached the disk when this returns.
     ///
     /// # Errors
@@ -137,6 +158,10 @@ impl Store {
         self.reopen_if_failed()?;
         self.sync_each(true).map_err(|error| self.fail(error))?;
         let connection = self.connection.take().ok_or(StoreError::Closed)?;
+        if let Some(shelf) = self.shelf {
+            *shelf.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+            return Ok(());
+        }
         let closed = connection
             .execute("UPDATE home SET clean = 1", [])
             .and_then(|_| checkpoint(&connection, "TRUNCATE"))
@@ -181,7 +206,8 @@ impl Store {
         }
         let (id, commits) = (stored.id.clone(), stored.commits);
         let (connection, spaces) = (Some(connection), Spaces::new());
-        let store = Self { folder, file, connection, ruined: None, synced: true, spaces, id, commits };
+        let store =
+            Self { folder, shelf: None, file, connection, ruined: None, synced: true, spaces, id, commits };
         Ok((store, stored))
     }
 

@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crosshome_node::discovery::{Announcement, Discovery, DiscoveryError, DiscoveryEvent, Settings};
+use crosshome_node::discovery::{
+    Announcement, Discovery, DiscoveryError, DiscoveryEvent, Settings, Sighting,
+};
 
 use super::{announced, chalet, free_port, loses, on_loopback, sees, villa, wait_for};
 
@@ -98,6 +100,46 @@ async fn withdrawn_home_goes_on_looking_and_can_come_back() {
 }
 
 #[tokio::test]
+async fn instance_name_may_be_another_than_the_home_is_called() {
+    let port = free_port();
+    let settings = |name: &str| Settings {
+        mdns_port: port,
+        interfaces: vec!["lo".into()],
+        instance_name: Some(name.into()),
+    };
+    let villa_side = Discovery::start(settings("CoPilot")).expect("loopback works");
+    let chalet_side = on_loopback(port);
+    villa_side.publish(villa()).await.expect("fit");
+    let named = |home: &Sighting| home.instance_name == "CoPilot" && home.home_name == "Villa";
+    sees(&chalet_side, "id-of-villa", named).await;
+    villa_side.publish(Announcement { home_name: "Alm".into(), ..villa() }).await.expect("fit");
+    sees(&chalet_side, "id-of-villa", |home| home.instance_name == "CoPilot" && home.home_name == "Alm")
+        .await;
+    villa_side.stop().await;
+    chalet_side.stop().await;
+    for name in ["", "a\u{7}b"] {
+        assert!(matches!(Discovery::start(settings(name)), Err(DiscoveryError::Announcement(_))), "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn borrower_stops_what_it_has_announced_and_looking_goes_on() {
+    let port = free_port();
+    let (villa_side, chalet_side) = (on_loopback(port), on_loopback(port));
+    let borrowed = villa_side.lend();
+    borrowed.publish(villa()).await.expect("fit");
+    sees(&chalet_side, "id-of-villa", |_| true).await;
+    borrowed.stop().await;
+    loses(&chalet_side, "id-of-villa").await;
+    chalet_side.publish(chalet()).await.expect("fit");
+    sees(&villa_side, "id-of-chalet", |_| true).await;
+
+    villa_side.stop().await;
+    assert!(matches!(borrowed.publish(villa()).await, Err(DiscoveryError::Stopped)));
+    chalet_side.stop().await;
+}
+
+#[tokio::test]
 async fn names_with_dots_backslashes_and_umlauts_arrive_as_they_are() {
     let port = free_port();
     let (villa_side, chalet_side) = (on_loopback(port), on_loopback(port));
@@ -142,6 +184,7 @@ async fn what_others_would_refuse_is_not_announced() {
 async fn port_of_a_program_that_does_not_share_is_an_error() {
     let alone = std::net::UdpSocket::bind("0.0.0.0:0").expect("a free port");
     let mdns_port = alone.local_addr().expect("bound").port();
-    let refused = Discovery::start(Settings { mdns_port, interfaces: vec!["lo".into()] });
+    let refused =
+        Discovery::start(Settings { mdns_port, interfaces: vec!["lo".into()], ..Settings::default() });
     assert!(matches!(refused, Err(DiscoveryError::Port(port, _)) if port == mdns_port));
 }

@@ -1,5 +1,6 @@
 //! Parts of the running home together, in one test binary.
 
+mod audiences;
 mod backups;
 mod channel;
 mod commands;
@@ -7,4 +8,5 @@ mod conflicts;
 mod forged;
 mod homes;
 mod houses;
+mod joining;
 mod strategies;

@@ -73,7 +73,7 @@ impl House {
     fn start_with(&mut self, function: Function) {
         let mut config = self.config(&[]);
         (config.conflict_resolution.strategy, config.conflict_resolution.said) = (Strategy::Custom, true);
-        let options = Options { custom: Some(function) };
+        let options = Options { custom: Some(function), ..Options::default() };
         self.home = Some(Home::start_with(config, options).expect("the home starts"));
     }
 

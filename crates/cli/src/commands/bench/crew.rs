@@ -12,7 +12,7 @@ use super::{
     orders::{Opened, Order, Seen},
     usage::now_ns,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, program};
 
 /// One process that does what it is ordered.
 pub(super) struct Worker {
@@ -30,7 +30,7 @@ impl Worker {
     /// Starts a worker.
     pub(super) fn start() -> Result<Self, Failure> {
         let started_ns = now_ns();
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::from(program::anew()?);
         command.args(["bench", "--worker"]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
         let orders = child.stdin.take().expect("it is piped");

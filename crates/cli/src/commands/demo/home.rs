@@ -27,6 +27,7 @@ use super::wait::until;
 use crate::{
     client::{Client, part},
     failure::Failure,
+    program,
 };
 
 /// How long a home may take to say goodbye before it is killed.
@@ -69,7 +70,7 @@ impl Home {
     /// Starts its process; [`Home::ready`] waits for it.
     pub(super) async fn start(&self, cable: Cable) -> Result<(), Failure> {
         let log = fs::File::options().create(true).append(true).open(self.log())?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::from(program::anew()?);
         command.args(["run", "--until-eof", "--config"]).arg(self.dir.join("home.yaml"));
         if self.simulated {
             command.arg("--simulate");

@@ -22,11 +22,11 @@ use crate::{
 
 /// A home that may have the secret's other half.
 #[derive(Debug, Clone)]
-pub(super) struct Candidate {
+pub(in super::super) struct Candidate {
     /// Who it must be; none takes whoever proves to know the secret.
-    pub(super) id: Option<HomeId>,
+    pub(in super::super) id: Option<HomeId>,
     /// Where it may be, best first.
-    pub(super) addresses: Vec<String>,
+    pub(in super::super) addresses: Vec<String>,
 }
 
 /// Somebody with a secret, on the way to the homes that may know it.

@@ -87,7 +87,6 @@ bugs! {
     EditUnchecked: "An edit is taken in without asking for the right.",
     ControlUnchecked: "A command is taken without asking for the right.",
     RefusedStays: "A refused edit stays where it was made.",
-    UnheardDropped: "An edit whose refusal was lost is not offered again.",
     VoidStays: "A full offer leaves versions that the owner has lost.",
     OwnEditsVoid: "A full offer voids edits that the owner has not answered.",
     WithdrawnStays: "What is withdrawn stays where it was.",

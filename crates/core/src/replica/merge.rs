@@ -131,7 +131,6 @@ impl Replica {
         let unheard = |known: &Siblings| {
             // an edit that the owner does not know is offered again: its refusal may have been lost on the way
             offered.replace
-                && !bug::is(Bug::UnheardDropped)
                 && known.iter().any(|v| v.dot.actor.home == me && !offered.versions.has_seen(v.dot))
         };
         changed |= unheard(&entity.siblings);

@@ -71,21 +71,44 @@ fn on_all_cores(bugs: &[Bug]) -> Vec<(Bug, Option<Kill>)> {
 fn hunt(bug: Bug) -> Option<Kill> {
     plant(Some(bug));
     let kill = (0..SEEDS).find_map(|seed| {
-        // every other one without what would let it pass for a loss that was told
-        let plan = if seed % 2 == 0 { Plan::of(seed / 2) } else { Plan::as_recorded(seed / 2) };
-        let by = match catch_unwind(|| sim::run(&plan)) {
+        let by = match catch_unwind(|| sim::run(&plan(seed))) {
             Ok(Ok(_)) => return None,
             Ok(Err(failure)) => invariant(&failure.what),
             Err(_) => "assertion".into(),
         };
-        Some(Kill { seeds: seed + 1, by })
+        // a run that fails by itself says nothing of the bug
+        plant(None);
+        let holds = sim::run(&plan(seed)).is_ok();
+        plant(Some(bug));
+        holds.then_some(Kill { seeds: seed + 1, by })
     });
     plant(None);
     kill
 }
 
-/// Returns the invariants that a failure names, or its first words.
+/// Returns what is played: of eight runs two without what was not known at first, two without what would let a bug pass
+/// for a loss that was told, and one of five homes to which much happens.
+fn plan(seed: u64) -> Plan {
+    match seed % 8 {
+        7 => Plan::sized(seed / 8, 5, 500),
+        1 | 5 => Plan::as_recorded(seed / 2),
+        3 => Plan::calm(seed / 2),
+        6 => Plan { homes: Some(5), steps: 300, ..Plan::calm(seed / 2) },
+        _ => Plan::of(seed / 2),
+    }
+}
+
+/// Returns the invariants that a failure names, or in short what it says.
 fn invariant(what: &str) -> String {
+    let short = [
+        ("no rest", "no rest"),
+        ("the network never", "no silence"),
+        ("effects are out", "order of effects"),
+    ];
+    let short = short.into_iter().find(|(words, _)| what.starts_with(words));
+    if let Some((_, name)) = short {
+        return name.to_owned();
+    }
     let named = |word: &&str| {
         let number = word.trim_end_matches([':', ',']).strip_prefix('I');
         number.is_some_and(|number| number.parse::<u8>().is_ok())

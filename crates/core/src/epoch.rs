@@ -30,6 +30,9 @@ pub struct Epochs(Vec<(u64, u64)>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     /// The epochs gone through, each with the last place reached in it.
+    ///
+    /// The last one stands twice while something of it is missing: all has come up to the first place, and something
+    /// up to the second.
     pub trail: Vec<(u64, u64)>,
     /// Every change up to this stamp of the other home's own has arrived.
     pub mark: Hlc,
@@ -65,11 +68,12 @@ impl Epochs {
         if bug::is(Bug::EpochUnchecked) {
             return Resume::From(cursor.seq().min(head));
         }
-        for &(epoch, seq) in cursor.trail.iter().rev() {
+        for &(epoch, seen) in cursor.trail.iter().rev() {
             let Some(at) = self.0.iter().position(|&(known, _)| known == epoch) else { continue };
             let next = self.0.get(at + 1).filter(|_| !bug::is(Bug::EpochEndsAtHead));
             let end = next.map_or(head, |&(_, start)| start);
-            return if epoch == last && seq <= end { Resume::From(seq) } else { Resume::Fork(seq.min(end)) };
+            let seq = cursor.reached(epoch).unwrap_or(seen);
+            return if epoch == last && seen <= end { Resume::From(seq) } else { Resume::Fork(seq.min(end)) };
         }
         Resume::Fork(0)
     }
@@ -87,20 +91,38 @@ impl FromIterator<(u64, u64)> for Epochs {
 }
 
 impl Cursor {
-    /// Returns the last place reached.
+    /// Returns the last place reached: all has come up to there.
     pub fn seq(&self) -> u64 {
-        self.trail.last().map_or(0, |&(_, seq)| seq)
+        self.trail.last().and_then(|&(epoch, _)| self.reached(epoch)).unwrap_or(0)
+    }
+
+    /// Returns the last place reached in an epoch.
+    fn reached(&self, epoch: u64) -> Option<u64> {
+        self.trail.iter().find(|&&(known, _)| known == epoch).map(|&(_, seq)| seq)
     }
 
     /// Moves to a place of the other home's present epoch.
     pub fn advance(&mut self, epoch: u64, seq: u64, mark: Hlc) {
-        match self.trail.last_mut() {
-            Some(last) if last.0 == epoch => last.1 = seq,
-            _ => self.trail.push((epoch, seq)),
-        }
+        let seen = self.trail.last().filter(|last| last.0 == epoch).map_or(0, |last| last.1);
+        self.note(epoch, seq, seen);
+        self.mark = mark;
+    }
+
+    /// Takes note that something has come from as far as a place of the other home's present epoch, of which all has
+    /// come up to `reached`: a log that ends before has lost it.
+    pub fn glimpse(&mut self, epoch: u64, reached: u64, seen: u64) {
+        let before = self.trail.last().filter(|last| last.0 == epoch).map_or(0, |last| last.1);
+        self.note(epoch, reached, seen.max(before));
+    }
+
+    fn note(&mut self, epoch: u64, reached: u64, seen: u64) {
+        // of an epoch that is over its first place says enough: what came after it comes again
+        let mut known = std::collections::BTreeSet::new();
+        self.trail.retain(|&(other, _)| other != epoch && known.insert(other));
+        self.trail.push((epoch, reached));
+        self.trail.extend((seen > reached).then_some((epoch, seen)));
         let surplus = self.trail.len().saturating_sub(TRAIL_KEPT);
         self.trail.drain(..surplus);
-        self.mark = mark;
     }
 }
 
@@ -141,6 +163,20 @@ mod tests {
         let log = epochs(&[(1, 0), (7, 40)]);
         assert_eq!(log.resume(&cursor(&[(1, 30), (2, 80)]), 60), Resume::Fork(30));
         assert_eq!(log.resume(&cursor(&[(1, 45), (2, 80)]), 60), Resume::Fork(40));
+    }
+
+    #[test]
+    fn backup_from_before_what_came_while_something_was_missing_is_a_fork() {
+        let mut cursor = cursor(&[(1, 30)]);
+        cursor.glimpse(2, 30, 90);
+        assert_eq!((cursor.seq(), &cursor.trail[..]), (30, &[(1, 30), (2, 30), (2, 90)][..]));
+        assert_eq!(epochs(&[(1, 0), (2, 50)]).resume(&cursor, 90), Resume::From(30));
+        assert_eq!(epochs(&[(1, 0), (2, 50), (3, 80)]).resume(&cursor, 99), Resume::Fork(30));
+        assert_eq!(epochs(&[(1, 0), (3, 40)]).resume(&cursor, 99), Resume::Fork(30));
+        cursor.advance(2, 60, Hlc(0));
+        assert_eq!(cursor.trail, [(1, 30), (2, 60), (2, 90)]);
+        cursor.advance(2, 90, Hlc(0));
+        assert_eq!(cursor.trail, [(1, 30), (2, 90)]);
     }
 
     #[test]

@@ -242,12 +242,6 @@ impl Replica {
         }
     }
 
-    /// Tells whether a peer may know dots that this home could give a second time: its clock, as it was
-    /// stored, is behind what the peer has seen of it.
-    pub fn may_repeat_dots(&self, latest: Hlc) -> bool {
-        latest > self.stored
-    }
-
     /// Returns the next stamp of this home.
     pub fn stamp(&mut self, now_ms: u64) -> Dot {
         Dot { actor: self.me, hlc: self.clock.tick(now_ms, self.epochs.present()) }
@@ -330,14 +324,16 @@ impl Replica {
         let everywhere = bug::seen_anywhere(&self.table);
         let entity = self.table.get_mut(number).expect("the caller has found it");
         // while people decide, the house goes on reporting beside what others wrote
-        let beside = cause == Cause::Device && entity.is_open();
+        let beside = cause == Cause::Device && entity.is_open() && !bug::is(Bug::ReportDecides);
         let mut context = match beside {
             true => entity.siblings.of(dot.actor.home).context_for(dot.actor),
             false => entity.siblings.context_for(dot.actor),
         };
         context.join(&everywhere);
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
-        context.retain(|seen| seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot));
+        context.retain(|seen| {
+            seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot) || bug::is(Bug::FutureNamed)
+        });
         if context.len() > CONTEXT_KEPT {
             let replaced = entity.siblings.iter().map(|version| version.dot);
             // the latest of others shows on which life of the entity this was written
@@ -372,7 +368,7 @@ impl Replica {
             return Ok(mine.max_by_key(|version| version.rank()).map_or_else(shown, Shown::version));
         }
         match entity.strategy {
-            Strategy::UserChoice => Err(WriteError::ConflictOpen),
+            Strategy::UserChoice if !bug::is(Bug::WriteDecides) => Err(WriteError::ConflictOpen),
             _ => Ok(shown()),
         }
     }
@@ -403,7 +399,7 @@ impl Replica {
             Space::Joint => !self.proven.is_empty(),
             Space::Home(home) => home == self.me.home || self.proven.contains_key(&home),
         };
-        if proven || bug::is(Bug::WriterUnproven) || self.stored == Hlc::default() {
+        if proven || bug::is(Bug::IncarnationKept) || self.stored == Hlc::default() {
             self.me
         } else {
             self.stranger()
@@ -444,7 +440,8 @@ fn said_anew<'a>(
     groups: impl Iterator<Item = Group<'a>> + Clone,
     dot: Dot,
 ) -> impl Iterator<Item = Group<'a>> + Clone {
-    groups.map(move |group| if group.dot.hlc > horizon(dot) { group.moved_to(dot) } else { group })
+    let late = move |group: &Group<'_>| group.dot.hlc > horizon(dot) && !bug::is(Bug::FutureGroups);
+    groups.map(move |group| if late(&group) { group.moved_to(dot) } else { group })
 }
 
 fn durability(class: Class) -> Durability {

@@ -361,12 +361,11 @@ impl Session {
             replica.prove(self.peer, seq);
         } else {
             effects.push(Effect::Report { peer: self.peer, incident: Incident::Fork });
-            if replica.may_repeat_dots(hello.cursor.latest) {
-                effects.extend(replica.reincarnate(now_ms));
-            }
+            effects.extend(replica.reincarnate(now_ms));
             incoming::order(&mut effects);
         }
-        if !replica.cursors.contains_key(&self.peer) && !hello.cursor.trail.is_empty() {
+        let unknown = !replica.cursors.contains_key(&self.peer) && !bug::is(Bug::PairingForgotten);
+        if unknown && !hello.cursor.trail.is_empty() {
             // the peer remembers a pairing that this home has forgotten, and all that it saw then
             resume = Resume::Fork(0);
         }
@@ -424,6 +423,7 @@ impl Session {
             Message::Gone(gone) => return self.incoming.withdraw(replica, peer, &gone),
             Message::Forked(_) if bug::is(Bug::ForkForgiven) => {}
             Message::Forked(fork) => {
+                self.incoming.forked();
                 self.ask_for(incoming::held_after(replica, peer, fork.seq), None);
                 // from the very beginning: a pairing that the peer had forgotten
                 let went_back = Effect::Report { peer, incident: Incident::WentBack };
@@ -433,9 +433,8 @@ impl Session {
                 let dot = policy.dot;
                 let effects = self.take_policy(replica, policy, now_ms);
                 let refused = self.early.as_ref().is_some_and(|early| early.dot == dot);
-                // a peer with a policy from the future takes no other: saying ours again would have it say its own
-                let known = if refused { replica.joint_policy().map(|ours| ours.dot) } else { Some(dot) };
-                self.policy = known;
+                // a peer with a policy from the future takes no other: ours is said once, and again under a new name
+                self.policy = if refused { self.policy } else { Some(dot) };
                 return Ok(effects);
             }
             Message::Policy(_) => return Ok(vec![Effect::Report { peer, incident: Incident::Forbidden }]),

@@ -368,9 +368,13 @@ impl World {
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
                     self.ledger.said_again(at, running.replica.actor().home, entity);
-                    let may_lose = self.may_lose(at, from, &key, refused);
+                    let may_lose = self.may_lose(from, &key, refused);
                     reference::check_view(entity)?;
                     self.may_write(at, from, entity)?;
+                    let mut fresh = self.ledger.fresh(at, &key, &siblings);
+                    // what is said anew is on record under its earlier name
+                    fresh.retain(|dot| dot.actor.home != self.homes[at].id);
+                    from.map_or(Ok(()), |_| settling::is_on_record(entity, &fresh, effects))?;
                     self.note(|_| {
                         format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())
                     });
@@ -384,7 +388,7 @@ impl World {
                         }
                         Effect::Forgotten(..) => self.ledger.heard_deletion(at, key, false)?,
                         _ if deleted => {
-                            let may_lose = self.may_lose(at, from, key, refused);
+                            let may_lose = self.may_lose(from, key, refused);
                             self.ledger.heard_deletion(at, key, may_lose)?;
                         }
                         _ => self.ledger.forgot(at, key),
@@ -411,12 +415,8 @@ impl World {
     }
 
     /// Tells whether an entity may lose versions here: the owner has lost them, or has refused them.
-    fn may_lose(&self, at: usize, from: Option<usize>, key: &EntityKey, refused: bool) -> bool {
+    fn may_lose(&self, from: Option<usize>, key: &EntityKey, refused: bool) -> bool {
         let Some(from) = from else { return false };
-        // what peers saw of a past that this home has lost may have gone on from what it has now
-        if key.space == Space::Home(self.homes[at].id) && self.homes[at].restores > 0 {
-            return true;
-        }
         let owner = &self.homes[from];
         let device = key.id.domain() != "input_text";
         key.space == Space::Home(owner.id) && (refused || owner.restores > 0 || (device && owner.crashes > 0))

@@ -146,7 +146,11 @@ pub fn merged(siblings: &[Version]) -> (Vec<Group<'_>>, Vec<Box<str>>) {
     for same_key in all.chunk_by(|(a, _), (b, _)| a.key == b.key) {
         let live: Vec<_> =
             same_key.iter().map(|&(group, _)| group).filter(|group| !outdated(group, siblings)).collect();
-        let Some(latest) = live.iter().max_by_key(|group| group.dot.rank()) else { continue };
+        let latest = match bug::is(Bug::OlderMerged) {
+            true => live.iter().min_by_key(|group| group.dot.rank()),
+            false => live.iter().max_by_key(|group| group.dot.rank()),
+        };
+        let Some(latest) = latest else { continue };
         let apart = |group: &Group<'_>| !group.same_values(latest) || bug::is(Bug::EqualContested);
         if live.iter().any(apart) {
             contested.push(latest.key().into());

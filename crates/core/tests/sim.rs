@@ -30,6 +30,11 @@ fn homes_agree_after_whatever_happened() {
 }
 
 #[test]
+fn homes_agree_before_the_first_heartbeat_where_nothing_needs_one() {
+    play((0..number("CROSSHOME_SEEDS").unwrap_or(RUNS)).map(Plan::calm));
+}
+
+#[test]
 fn five_homes_agree_after_much_has_happened() {
     play((0..number("CROSSHOME_LARGE").unwrap_or(LARGE)).map(|seed| Plan::sized(seed, 5, 500)));
 }
@@ -39,6 +44,7 @@ fn runs_that_once_failed_hold() {
     let lines = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
     let seeds = lines.map(|line| line.split_whitespace().next().expect("a seed"));
     play(seeds.map(|seed| match seed.strip_prefix('+') {
+        None if seed.starts_with('~') => Plan::calm(seed[1..].parse().expect("a number")),
         Some(seed) => match seed.strip_suffix("/5") {
             Some(seed) => Plan::sized(seed.parse().expect("a number"), 5, 500),
             None => Plan::of(seed.parse().expect("a number")),

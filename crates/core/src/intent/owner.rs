@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Elapsed, Intent, Kind, Outcome, Status, Timing, ttl_ms};
 use crate::{
     EntityKey, HomeId, Space,
+    bug::{self, Bug},
     defaults::{INTENT_TTL_MS, INTENTS_KEPT, MARKS_KEPT},
     dot::Dot,
     grant::Right,
@@ -82,6 +83,9 @@ impl Owner {
 
     /// Remembers an intent that an earlier start has taken; what it did with it is not known.
     pub fn recall(&mut self, id: Dot, peer: HomeId) {
+        if bug::is(Bug::RestartForgets) {
+            return;
+        }
         let outcome = Outcome::because(
             id,
             Status::Rejected,
@@ -101,7 +105,8 @@ impl Owner {
     ) -> Judged {
         let answered = |outcome| Judged::Answered(Answer { peer, outcome });
         let refused = |status, reason| answered(Outcome::because(intent.id, status, reason));
-        if let Some(task) = self.tasks.get(&intent.id).filter(|task| task.peer == peer) {
+        let known = self.tasks.get(&intent.id).filter(|_| !bug::is(Bug::CommandRepeated));
+        if let Some(task) = known.filter(|task| task.peer == peer) {
             return answered(task.outcome.clone());
         }
         let me = replica.actor().home;
@@ -112,7 +117,8 @@ impl Owner {
             None => None,
         };
         let named = intent.id.actor.home == peer;
-        let Some(entity) = entity.filter(|_| right >= Some(Right::Control) && named) else {
+        let may = right >= Some(Right::Control) || bug::is(Bug::ControlUnchecked);
+        let Some(entity) = entity.filter(|_| may && named) else {
             let reason = "it is not shared with the right to control";
             let outcome = Outcome::because(intent.id, Status::Rejected, reason);
             return Judged::Forbidden(Answer { peer, outcome });
@@ -121,6 +127,7 @@ impl Owner {
             return refused(Status::Rejected, "it is written, not commanded");
         }
         let due_ms = self.due_ms(peer, intent, timing);
+        let due_ms = if bug::is(Bug::TravelUncounted) { now.most_ms + intent.ttl_ms } else { due_ms };
         if due_ms <= now.most_ms {
             return answered(Outcome::plain(intent.id, Status::Expired));
         }
@@ -130,7 +137,7 @@ impl Owner {
         if self.tasks.iter().any(|(id, task)| *id > intent.id && task.replaces(peer, intent)) {
             return answered(Outcome::plain(intent.id, Status::Superseded));
         }
-        if is_stale(intent, entity) {
+        if is_stale(intent, entity) && !bug::is(Bug::StaleObeyed) {
             return refused(Status::Stale, "the device has changed since");
         }
         let ended = self.supersede(intent);
@@ -215,12 +222,17 @@ impl Owner {
             },
         };
         let left = intent.ttl_ms.min(ttl_ms(&intent.entity));
-        mark.saturating_add(timing.since_ms).saturating_add(left)
+        match bug::is(Bug::TimeIgnored) {
+            true => u64::MAX,
+            false => mark.saturating_add(timing.since_ms).saturating_add(left),
+        }
     }
 
     fn supersede(&mut self, intent: &Intent) -> Vec<Answer> {
         let replaced = |task: &&mut Task| {
-            task.is_open() && task.intent.as_ref().is_some_and(|earlier| intent.supersedes(earlier))
+            !bug::is(Bug::SupersededObeyed)
+                && task.is_open()
+                && task.intent.as_ref().is_some_and(|earlier| intent.supersedes(earlier))
         };
         let ended = |task: &mut Task| {
             task.outcome = Outcome::plain(task.outcome.id, Status::Superseded);
@@ -261,7 +273,10 @@ fn target(home: HomeId, intent: &Intent) -> EntityKey {
 
 /// Tells whether a device shows all that is wanted.
 fn is_so(intent: &Intent, shown: &Shown<'_>) -> bool {
-    let has = |wanted| shown.groups().flat_map(|group| group.fields()).any(|known| known == wanted);
+    let has = |wanted| {
+        bug::is(Bug::SettledUntrue)
+            || shown.groups().flat_map(|group| group.fields()).any(|known| known == wanted)
+    };
     intent.wish.fields().all(has)
 }
 

@@ -8,7 +8,12 @@
 use std::collections::BTreeMap;
 
 use super::{Elapsed, Intent, Outcome, Status, Timing};
-use crate::{EntityKey, HomeId, Space, dot::Dot, replica::Replica};
+use crate::{
+    EntityKey, HomeId, Space,
+    bug::{self, Bug},
+    dot::Dot,
+    replica::Replica,
+};
 
 /// The commands of this home that have not ended.
 #[derive(Debug, Default)]
@@ -81,7 +86,8 @@ impl Sender {
     pub fn linked(&mut self, owner: HomeId, start: u64, now: Elapsed) -> Vec<Step> {
         let line = Line { start, mark: None, heard_ms: now.least_ms };
         let orphaned = |asked: &mut Asked| {
-            asked.owner() == Some(owner) && asked.start.is_some_and(|first| first != start)
+            let other = asked.start.is_some_and(|first| first != start);
+            asked.owner() == Some(owner) && other && !bug::is(Bug::RestartForgets)
         };
         let mut steps: Vec<_> = self.asked.extract_if(.., orphaned).map(|asked| asked.orphaned()).collect();
         let waiting = self.asked.iter_mut().filter(|asked| asked.owner() == Some(owner));

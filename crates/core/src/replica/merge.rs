@@ -89,7 +89,7 @@ impl Replica {
 
     /// Forgets an entity of a peer that the peer has withdrawn.
     pub fn withdraw(&mut self, peer: HomeId, id: &EntityId) -> Vec<Effect> {
-        let number = self.table.find(Space::Home(peer), id);
+        let number = self.table.find(Space::Home(peer), id).filter(|_| !bug::is(Bug::WithdrawnStays));
         let removed = number.and_then(|number| self.table.remove(number));
         removed.map_or(Vec::new(), |entity| {
             vec![Effect::Commit(Durability::Now), Effect::Removed(entity.key, entity.birth)]
@@ -122,8 +122,8 @@ impl Replica {
             entity.sent_at = offered.sent_at;
             if offered.replace && !bug::is(Bug::VoidStays) {
                 // own edits stay until the owner has answered them; all others the owner knows, or they are void
-                let void =
-                    |version: &Version| version.dot.actor.home != me && !offered.versions.contains(version);
+                let stays = |version: &Version| version.dot.actor.home == me && !bug::is(Bug::OwnEditsVoid);
+                let void = |version: &Version| !stays(version) && !offered.versions.contains(version);
                 changed |= entity.siblings.iter().any(void);
                 entity.siblings.retain(|version| !void(version));
             }
@@ -131,7 +131,6 @@ impl Replica {
         let unheard = |known: &Siblings| {
             // an edit that the owner does not know is offered again: its refusal may have been lost on the way
             offered.replace
-                && !bug::is(Bug::UnheardDropped)
                 && known.iter().any(|v| v.dot.actor.home == me && !offered.versions.has_seen(v.dot))
         };
         changed |= unheard(&entity.siblings);
@@ -160,7 +159,8 @@ impl Replica {
         let known = |dot: &Dot| entity.is_some_and(|entity| entity.siblings.has_seen(*dot));
         // what this home said of the joint space while its clock was wrong it alone can say again, whatever it names
         let own_past = |dot: Dot| {
-            offered.key.space == Space::Joint && dot.actor.home == self.me.home && dot.actor != self.me
+            let ours = dot.actor.home == self.me.home && dot.actor != self.me;
+            offered.key.space == Space::Joint && ours && !bug::is(Bug::PastAwaited)
         };
         // in its own space a peer hides what it likes, elsewhere not what is yet to come
         let owns = offered.key.space == Space::Home(peer);

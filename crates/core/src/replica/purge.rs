@@ -20,6 +20,7 @@
 use super::Replica;
 use crate::{
     HomeId, Space,
+    bug::{self, Bug},
     dot::{Actor, Dot},
     effect::{Durability, Effect},
     hlc::Hlc,
@@ -78,7 +79,8 @@ impl Replica {
 
     /// Tells whether a peer has heard all of an entity that it may see.
     fn has_settled(&self, peer: HomeId, entity: &Entity) -> bool {
-        let Some(admission) = self.admits(peer, entity) else { return true };
+        let admission = self.admits(peer, entity).filter(|_| !bug::is(Bug::ForgottenEarly));
+        let Some(admission) = admission else { return true };
         self.settled.get(&peer).is_some_and(|&seq| seq >= entity.seq.max(admission.seq))
     }
 
@@ -86,7 +88,9 @@ impl Replica {
     /// home's deletions too: only its owner could bring it back, and it offers the present.
     pub(crate) fn forget_deleted(&mut self, number: Number, said: &Siblings) -> Option<Effect> {
         let (entity, me) = (self.table.get(number)?, self.me.home);
-        let heard = |version: &Version| version.dot.actor.home != me || said.has_seen(version.dot);
+        let heard = |version: &Version| {
+            version.dot.actor.home != me || said.has_seen(version.dot) || bug::is(Bug::DeletionUnsaid)
+        };
         if !(entity.is_deleted() && entity.siblings.iter().all(heard)) {
             return None;
         }
@@ -98,6 +102,9 @@ impl Replica {
 /// seen a change of somebody else in it.
 pub(super) fn is_of_life(version: &Version, entity: &Entity) -> bool {
     let (Space::Home(home), (incarnation, hlc)) = (entity.key.space, entity.born) else { return true };
+    if bug::is(Bug::LifeIgnored) {
+        return true;
+    }
     let born = Dot { actor: Actor { home, incarnation }, hlc };
     let mut others = version.context.dots().filter(|seen| seen.actor.home != version.dot.actor.home);
     match incarnation {

@@ -170,7 +170,7 @@ impl Replica {
 
     /// Returns what puts an entity's conflict on record, if there is one.
     pub(super) fn conflict(&self, number: Number) -> Option<Effect> {
-        let conflict = self.table.get(number)?.conflict()?;
+        let conflict = self.table.get(number)?.conflict().filter(|_| !bug::is(Bug::ConflictUntold))?;
         Some(Effect::Conflict(Box::new(conflict)))
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Incoming {
     skewed: BTreeSet<u32>,
     ended: bool,
     acknowledged: u64,
+    /// Up to where all of the peer's log had come when the session began; nothing once the log is another one.
+    base: Option<u64>,
     mismatch: Option<(Digest, Digest)>,
     /// The latest digest of what this home holds of the peer's space, and the state of the table that it is of.
     summed: Option<(u64, Digest)>,
@@ -79,6 +81,7 @@ impl Incoming {
             skewed: BTreeSet::new(),
             ended: false,
             acknowledged: 0,
+            base: None,
             mismatch: None,
             summed: None,
             resynced_ms: None,
@@ -90,6 +93,7 @@ impl Incoming {
     /// Of the joint space the hello says nothing, for it comes before the proofs.
     pub(super) fn open(&mut self, hello: &Hello, replica: &Replica, peer: HomeId, joint: bool) {
         (self.epoch, self.head) = (hello.epoch, hello.head);
+        self.base = Some(replica.cursors.get(&peer).map_or(0, Cursor::seq));
         self.mismatch = self.mismatch_of(hello.digest, replica, peer);
         self.ended = hello.digest.is_some() && self.mismatch.is_none() && !joint;
     }
@@ -149,6 +153,7 @@ impl Incoming {
         self.reached = offer.seq.map(|seq| (seq, offer.end)).or(self.reached);
         self.ended = offer.end;
         self.follow(replica, peer, &mut taken.effects)?;
+        self.glimpse(replica, peer, offer.seq.map_or(offer.place, |seq| seq.max(offer.place)));
         order(&mut taken.effects);
         Ok(taken)
     }
@@ -181,7 +186,7 @@ impl Incoming {
 
     /// Returns the place to acknowledge, if it is a new one of the log that the peer has now.
     pub(super) fn acknowledge(&mut self, cursor: &Cursor) -> Option<u64> {
-        let &(epoch, seq) = cursor.trail.last()?;
+        let (&(epoch, _), seq) = (cursor.trail.last()?, cursor.seq());
         let news = epoch == self.epoch && seq != self.acknowledged;
         news.then(|| {
             self.acknowledged = seq;
@@ -291,6 +296,20 @@ impl Incoming {
         let clock = Hlc::at(now_ms);
         taken.replies.push(Message::Refused(Refused { number, why, clock, up_to }));
         taken.effects.push(Effect::Report { peer, incident });
+    }
+
+    /// Takes note that the peer's log is not the one that has been followed: its epoch counts once all is repaired.
+    pub(super) fn forked(&mut self) {
+        self.base = None;
+    }
+
+    /// Takes note of how far the peer's log went that something has come of, whatever is awaited.
+    fn glimpse(&self, replica: &mut Replica, peer: HomeId, seen: u64) {
+        let cursor = replica.cursors.entry(peer).or_default();
+        let here = cursor.trail.last().filter(|last| last.0 == self.epoch).map(|_| cursor.seq());
+        if let Some(base) = here.or(self.base).filter(|_| seen <= self.head.saturating_add(MAX_JUMP)) {
+            cursor.glimpse(self.epoch, base, seen);
+        }
     }
 
     /// Moves the cursor, unless something up to there is still awaited.

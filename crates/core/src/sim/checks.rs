@@ -95,6 +95,12 @@ impl Ledger {
         now.iter().map(|version| version.dot).filter(|dot| !known(dot)).collect()
     }
 
+    /// Returns all that a home has really seen of what it holds of an entity.
+    pub(super) fn seen_by(&self, home: usize, key: &EntityKey) -> HashSet<Dot> {
+        let held = self.held[home].get(key).into_iter().flatten();
+        held.flat_map(|dot| self.behind(*dot)).collect()
+    }
+
     /// Takes note of versions that a home has given new dots of its own in the place of those that could not stay.
     pub(super) fn said_again(&mut self, home: usize, me: HomeId, entity: &Entity) {
         let dots = entity.siblings.iter().map(|version| version.dot);

@@ -1,14 +1,15 @@
 //! Commands in a run: people ask for things, houses obey, refuse, are late or silent. I9 is checked here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use super::{World, checks::Checked, home::Running};
+use super::{World, checks::Checked, home::Running, law, reference};
 use crate::{
     EntityKey, HomeId, Space,
     dot::Dot,
     effect::Effect,
+    grant::Right,
     intent::{
-        Answer, Elapsed, Intent, Judged, Outcome, Owner, Sender, Status, Step, Stopwatch, Timing, Wish,
+        Answer, Elapsed, Intent, Judged, Kind, Outcome, Owner, Sender, Status, Step, Stopwatch, Timing, Wish,
         ttl_ms,
     },
     json::{Json, Members},
@@ -32,17 +33,24 @@ pub(super) struct Commands {
     pub(super) taken: Vec<Dot>,
     /// What was taken and waits until that is durable, with whoever asked for it.
     unkept: Vec<(HomeId, Intent)>,
+    /// The wishes that were taken since the start, in their order.
+    order: Vec<Intent>,
 }
 
 /// The truth about one command.
 #[derive(Debug)]
 pub(super) struct Truth {
     sender: usize,
+    intent: Intent,
+    /// What whoever asked had really seen of the device.
+    seen: HashSet<Dot>,
     /// The moment after which nobody may carry it out.
     due: u64,
     given: usize,
     /// Whether it was held up by a full disk, so that the device may have come to show what is wanted before.
     held_up: bool,
+    /// Whether the owner has told that it is settled, and the device showed it then.
+    shown: bool,
     ended: Option<Status>,
 }
 
@@ -52,7 +60,15 @@ impl Commands {
         let mut owner = Owner::default();
         taken.iter().for_each(|id| owner.recall(*id, id.actor.home));
         let (sender, watch) = (Sender::default(), Stopwatch::start(time, wall));
-        Self { sender, owner, watch, busy: Vec::new(), taken: taken.to_vec(), unkept: Vec::new() }
+        Self {
+            sender,
+            owner,
+            watch,
+            busy: Vec::new(),
+            taken: taken.to_vec(),
+            unkept: Vec::new(),
+            order: Vec::new(),
+        }
     }
 
     /// Takes note of a new link, which says hello.
@@ -199,7 +215,18 @@ impl World {
         let seen = replica.find(key).map(Entity::context).unwrap_or_default();
         let (kind, ttl_ms) = (wish.kind(&key.id), ttl_ms(&key.id));
         let intent = Intent { id, entity: key.id.clone(), wish, kind, seen, ttl_ms };
-        let truth = Truth { sender: at, due: time + ttl_ms, given: 0, held_up: false, ended: None };
+        let seen = self.ledger.seen_by(at, key);
+        let (due, asked) = (time + ttl_ms, intent.clone());
+        let truth = Truth {
+            sender: at,
+            intent: asked,
+            seen,
+            due,
+            given: 0,
+            held_up: false,
+            shown: false,
+            ended: None,
+        };
         if self.commands.insert(id, truth).is_some() {
             return Err(format!("I5: {id:?} names two commands"));
         }
@@ -230,6 +257,7 @@ impl World {
 
     fn answer_all(&mut self, at: usize, answers: Vec<Answer>) -> Checked {
         for Answer { peer, outcome } in answers {
+            self.is_settled(at, &outcome)?;
             self.say(at, peer, |session| session.answer(outcome));
         }
         Ok(())
@@ -249,13 +277,56 @@ impl World {
             Judged::Answered(answer) | Judged::Forbidden(answer) => self.answer_all(at, vec![answer]),
             Judged::Taken(ended) => {
                 commands.taken.push(intent.id);
+                commands.order.push(intent.clone());
                 commands.unkept.push((peer, intent.clone()));
                 let full = self.homes[at].full;
                 self.commands.entry(intent.id).and_modify(|truth| truth.held_up |= full);
+                self.may_take(at, peer, intent)?;
                 self.answer_all(at, ended)?;
                 self.give_kept(at, now)
             }
         }
+    }
+
+    /// I9: checks that whoever asked may, and that the device has not changed without their knowledge.
+    fn may_take(&self, at: usize, peer: HomeId, intent: &Intent) -> Checked {
+        let Some(replica) = self.replica(at) else { return Ok(()) };
+        let right = law::right_of(&replica.grants, peer, &intent.entity);
+        if right < Some(Right::Control) {
+            return Err(format!("I9: {:?} was taken from a home with {right:?}", intent.id));
+        }
+        let entity = replica.find(&replica.own(intent.entity.clone()));
+        let (shown, truth) =
+            (entity.map(reference::fields).unwrap_or_default(), self.commands.get(&intent.id));
+        let Some(truth) = truth.filter(|_| intent.kind == Kind::Set) else { return Ok(()) };
+        let wanted = || intent.wish.fields().filter_map(|(name, value)| Some((value, shown.get(name)?)));
+        let unknown = |dot: &Dot| !truth.seen.contains(dot) && dot.hlc > intent.id.hlc;
+        let all = wanted().count() == intent.wish.fields().count();
+        let so = all && wanted().all(|(value, (shown, _))| value == shown);
+        match wanted().find(|(_, (_, dot))| unknown(dot)).filter(|_| !so) {
+            Some((_, (_, dot))) => {
+                Err(format!("I9: {:?} was taken although {dot:?} was not seen", intent.id))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// I9: checks that the device shows what is told to be settled.
+    fn is_settled(&mut self, at: usize, outcome: &Outcome) -> Checked {
+        let truth = self.commands.get(&outcome.id).filter(|truth| !truth.shown);
+        let set = |truth: &&Truth| truth.intent.kind == Kind::Set && outcome.status == Status::Settled;
+        let (Some(truth), Some(replica)) = (truth.filter(set), self.replica(at)) else { return Ok(()) };
+        let entity = replica.find(&replica.own(truth.intent.entity.clone()));
+        let shown = entity.map(reference::fields).unwrap_or_default();
+        let shows = |(name, value): (&str, &str)| shown.get(name).is_some_and(|(shown, _)| shown == value);
+        if !truth.intent.wish.fields().all(shows) {
+            return Err(format!(
+                "I9: {:?} was told to be settled, and the device shows {shown:?}",
+                outcome.id
+            ));
+        }
+        self.commands.entry(outcome.id).and_modify(|truth| truth.shown = true);
+        Ok(())
     }
 
     /// Gives the house what is durably taken: nothing while the disk is full.
@@ -279,6 +350,13 @@ impl World {
         let Some(Running { commands, .. }) = &mut self.homes[at].running else { return Ok(()) };
         if commands.owner.give(intent.id, now).is_none() {
             return Ok(());
+        }
+        let later = commands.order.iter().skip_while(|taken| taken.id != intent.id).skip(1);
+        if let Some(later) = later.clone().find(|later| leaves_nothing(later, intent)) {
+            return Err(format!(
+                "I9: {:?} was carried out although {:?} leaves nothing of it",
+                intent.id, later.id
+            ));
         }
         if let Some(truth) = self.commands.get_mut(&intent.id) {
             truth.given += 1;
@@ -327,6 +405,13 @@ impl World {
         let (time, wall) = (self.time, self.homes[at].now(self.time));
         self.homes[at].running.as_mut().map(|running| running.commands.watch.read(time, wall))
     }
+}
+
+/// Tells whether a wish leaves nothing to be done of an earlier one.
+fn leaves_nothing(later: &Intent, earlier: &Intent) -> bool {
+    let sets = later.kind == Kind::Set && earlier.kind == Kind::Set && later.entity == earlier.entity;
+    let wanted: HashSet<_> = later.wish.fields().map(|(name, _)| name).collect();
+    sets && earlier.wish.fields().all(|(name, _)| wanted.contains(name))
 }
 
 /// The truth about every command of a run.

@@ -1,6 +1,6 @@
 //! What happens in a run: people and devices write, rules change, and things go wrong.
 
-use super::{World, checks::Checked, disk::Disk, home::Running, reference};
+use super::{World, checks::Checked, disk::Disk, home::Running, reference, settling};
 use crate::{
     EntityId, EntityKey, Space,
     grant::{Right, Selector},
@@ -216,6 +216,7 @@ impl World {
         }
         let entity = replica.find(key).ok_or("an entity that was written is not there")?.clone();
         self.report.writes += 1;
+        settling::leaves_open(before.as_ref(), &entity, cause)?;
         let dot = self.ledger.wrote(at, &entity)?;
         let version = entity.siblings.iter().find(|version| version.dot == dot);
         version.map_or(Ok(()), |version| reference::check_write(before.as_ref(), version))?;

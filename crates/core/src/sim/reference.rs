@@ -59,6 +59,19 @@ pub(super) fn check_write(before: Option<&Entity>, version: &Version) -> Checked
     Ok(())
 }
 
+/// Returns the fields that an entity shows, each with its value and the change that last touched its group.
+pub(super) fn fields(entity: &Entity) -> BTreeMap<String, (String, Dot)> {
+    let groups = if entity.siblings.is_empty() {
+        Groups::new()
+    } else {
+        shown(&entity.siblings, entity.strategy).groups
+    };
+    let each = groups
+        .into_values()
+        .flat_map(|(values, dot)| values.into_iter().map(move |(name, value)| (name, (value, dot))));
+    each.collect()
+}
+
 fn shown(siblings: &Siblings, strategy: Strategy) -> Shown {
     let mut latest = &siblings[0];
     for version in siblings.iter() {

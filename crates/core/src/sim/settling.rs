@@ -4,6 +4,7 @@ use super::{World, checks::Checked, faults::parsed, home::Running};
 use crate::{
     EntityKey, HomeId, Space,
     conflict::Token,
+    dot::Dot,
     effect::Effect,
     groups::STATE,
     json::Json,
@@ -171,6 +172,31 @@ impl World {
     pub(super) fn keys(&self, at: usize, wanted: impl Fn(&Entity) -> bool) -> Vec<EntityKey> {
         let all = self.replica(at).into_iter().flat_map(|replica| replica.table().iter());
         all.filter(|(_, entity)| wanted(entity)).map(|(_, entity)| entity.key.clone()).collect()
+    }
+}
+
+/// I10: checks that a write leaves to people what they have to choose from: the house reports beside what others wrote,
+/// and nobody else writes.
+pub(super) fn leaves_open(before: Option<&Entity>, now: &Entity, cause: Cause) -> Checked {
+    let Some(before) = before.filter(|entity| entity.is_open()) else { return Ok(()) };
+    if cause != Cause::Device {
+        let choice = before.strategy == Strategy::UserChoice;
+        return if choice { Err(format!("I10: somebody wrote over {before:?}")) } else { Ok(()) };
+    }
+    let own = |version: &Version| now.key.space == Space::Home(version.dot.actor.home);
+    match before.siblings.iter().find(|version| !own(version) && !now.siblings.contains(version)) {
+        Some(version) => Err(format!("I10: the house reported over {version:?}")),
+        None => Ok(()),
+    }
+}
+
+/// I2: checks that what somebody's change has come to differ from is put on record.
+pub(super) fn is_on_record(entity: &Entity, fresh: &[Dot], effects: &[Effect]) -> Checked {
+    let record = |effect: &Effect| matches!(effect, Effect::Conflict(conflict) if conflict.key == entity.key);
+    let differs = entity.class == Class::Document && view::differ(&entity.siblings);
+    match differs && !fresh.is_empty() && !effects.iter().any(record) {
+        true => Err(format!("I2: nobody puts on record that {entity:?} differs")),
+        false => Ok(()),
     }
 }
 

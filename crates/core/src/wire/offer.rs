@@ -280,7 +280,7 @@ impl OfferBuilder {
     pub(crate) fn finish(self, said: &mut Said, seq: Option<u64>, end: bool) -> Vec<u8> {
         let mut out = Encoder::new(Vec::with_capacity(self.len() + 64));
         let renewed = said.actors.was_renewed();
-        let beyond = seq.map_or(0, |seq| self.place.saturating_sub(seq));
+        let beyond = self.place.saturating_sub(seq.unwrap_or(said.place));
         let keys = [said.actors.has_news(), seq.is_some(), beyond > 0, renewed];
         let keys = 2 + keys.into_iter().filter(|said| *said).count() as u64;
         certain(out.array(2).and_then(|out| out.u8(OFFER)).and_then(|out| out.map(keys)));

@@ -199,12 +199,14 @@ impl World {
         let seen = replica.find(key).map(Entity::context).unwrap_or_default();
         let (kind, ttl_ms) = (wish.kind(&key.id), ttl_ms(&key.id));
         let intent = Intent { id, entity: key.id.clone(), wish, kind, seen, ttl_ms };
-        let truth = Truth { sender: at, due: time + ttl_ms, given: 0, held_up: false, ended: None };
+        let due = time + ttl_ms;
+        let truth = Truth { sender: at, due, given: 0, held_up: false, ended: None };
         if self.commands.insert(id, truth).is_some() {
             return Err(format!("I5: {id:?} names two commands"));
         }
         let steps = commands.sender.ask(owner, intent, now);
         self.note(|_| format!("{at} asks for {key:?} by {id:?}"));
+        self.record_asked(at, owner, key, id, due);
         self.take_steps(at, steps)
     }
 
@@ -217,6 +219,7 @@ impl World {
                 Step::Moved(_) => {}
                 Step::Ended(_, Outcome { id, status, .. }) => {
                     self.note(|_| format!("{at} hears that {id:?} is {status:?}"));
+                    self.record_answered(at, id, status);
                     let Some(truth) = self.commands.get_mut(&id) else { continue };
                     if !status.is_final() || truth.ended.replace(status).is_some() {
                         return Err(format!("I9: {id:?} ended twice, or not at all"));
@@ -280,15 +283,15 @@ impl World {
         if commands.owner.give(intent.id, now).is_none() {
             return Ok(());
         }
+        self.record_performed(at, intent.id);
         if let Some(truth) = self.commands.get_mut(&intent.id) {
             truth.given += 1;
             if truth.given > 1 || truth.due <= self.time {
-                return Err(format!(
-                    "I9: {:?} was carried out {} times, or late: {truth:?}",
-                    intent.id, truth.given
-                ));
+                let what = format!("I9: {:?} was carried out again, or late: {truth:?}", intent.id);
+                self.judged(Err(what))?;
             }
         }
+        let Some(Running { commands, .. }) = &mut self.homes[at].running else { return Ok(()) };
         let answer = match obeys {
             0 => commands.owner.refused(intent.id, "it is jammed"),
             1 => None,
@@ -317,8 +320,9 @@ impl World {
         let entity = replica.find(&key).cloned();
         self.answer_all(at, answers)?;
         if let Some(entity) = entity.filter(|_| !written.is_empty()) {
-            self.ledger.wrote(at, &entity)?;
+            let dot = self.ledger.wrote(at, &entity)?;
             self.carry_out(at, None, &written)?;
+            self.record_write(at, &entity, dot, None);
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Step<'_> {
             });
         } else if excused.is_empty() && !self.unread {
             let excused = |number: usize| self.is_excused(number, family, houses, exact);
-            findings.extend(self.unsaid(family, &now, &excused));
+            findings.extend(self.unsaid(family, &now, excused));
             findings.extend(self.returned(family, &now, excused));
         }
         excused.into_iter().collect()

@@ -265,7 +265,7 @@ impl<'a> Reader<'a> {
             self.commands.reported(entity);
         }
         let step = super::steps::Step { at, home, entity, was, now: &now.dots, device: now.device, unread };
-        let gone = step.check(family, &self.houses, self.exact, &mut self.verdict.findings);
+        let gone = step.check(family, &self.houses, &self.lives, self.exact, &mut self.verdict.findings);
         self.verdict.told += gone.len();
         let behind = family.behind(&gone);
         let house = self.house(home);

@@ -7,6 +7,7 @@ use super::{
     dots::Dots,
     graph::Family,
     house::House,
+    lives::Lives,
     tidings::{Finding, home_of, owner_of},
 };
 
@@ -29,6 +30,7 @@ impl Step<'_> {
         &self,
         family: &Family<'_>,
         houses: &BTreeMap<&str, House<'_>>,
+        lives: &Lives<'_>,
         exact: bool,
         findings: &mut Vec<Finding>,
     ) -> Dots {
@@ -48,7 +50,9 @@ impl Step<'_> {
                 ),
             });
         } else if excused.is_empty() && !self.unread {
-            let excused = |number: usize| self.is_excused(number, family, houses, exact);
+            // a life begins without naming the one before
+            let ended = |number: usize| lives.is_buried(self.entity, &[number].into_iter().collect());
+            let excused = |number: usize| ended(number) || self.is_excused(number, family, houses, exact);
             findings.extend(self.unsaid(family, &now, excused));
             findings.extend(self.returned(family, &now, excused));
         }

@@ -39,6 +39,9 @@ use super::{
 pub use super::tidings::Finding;
 use super::tidings::{home_of, owner_of};
 
+/// How long a store may go unread.
+const READ_MS: u64 = 1_000;
+
 /// What a history shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
@@ -145,7 +148,10 @@ impl<'a> Reader<'a> {
             What::Deleted { entity } => {
                 if let Some(family) = self.graph.of_entity(entity) {
                     let held = self.houses.get(home).map(|house| house.dots(entity)).unwrap_or_default();
-                    self.lives.deleted(entity, family.behind(&held));
+                    // a store is read a little later than what it says came to be
+                    let settled = |number: &usize| family.made(*number).1 + READ_MS < line.at_ms;
+                    let there = held.iter().filter(settled).collect();
+                    self.lives.deleted(entity, family.behind(&there));
                 }
             }
             What::Had { entity, dot, .. } => {

@@ -87,6 +87,9 @@ impl<'a> Reader<'a> {
         if write.gone {
             return Some("gone with a disk or a crash");
         }
+        if write.device && !self.exact {
+            return Some("a report, of which the latest counts");
+        }
         if told {
             return Some("told to be lost");
         }

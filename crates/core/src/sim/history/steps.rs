@@ -52,7 +52,13 @@ impl Step<'_> {
         } else if excused.is_empty() && !self.unread {
             // a life begins without naming the one before
             let ended = |number: usize| lives.is_buried(self.entity, &[number].into_iter().collect());
-            let excused = |number: usize| ended(number) || self.is_excused(number, family, houses, exact);
+            let own_edit = |number: usize| {
+                let one = [number].into_iter().collect();
+                !exact && self.not_taken_back(&one, family).iter().next().is_none()
+            };
+            let excused = |number: usize| {
+                ended(number) || own_edit(number) || self.is_excused(number, family, houses, exact)
+            };
             findings.extend(self.unsaid(family, &now, excused));
             findings.extend(self.returned(family, &now, excused));
         }

@@ -1,5 +1,6 @@
 //! `cargo xtask chaos --minutes N [--seed S]`: three real homes under everything that can go wrong, for longer.
 //!
+//! What happened is written as JSON lines into a file that is named at the beginning, and checked at the end.
 //! The run itself is the end-to-end test `chaos` of the command line, which `cargo xtask test` plays for half a
 //! minute. It needs root, as every home gets a network namespace of its own.
 
@@ -18,11 +19,14 @@ pub(crate) fn run(words: &[String]) -> Result<(), TaskError> {
             "chaos needs root: every home gets a network namespace of its own".into(),
         ));
     }
+    let history = crate::tree::root().join(format!("target/chaos-{}.jsonl", wish.seed));
     eprintln!("building crosshome; then {} min of trouble, and healing", wish.minutes);
+    eprintln!("what happens is written to {}", history.display());
     let mut tests =
         command::cargo("test --quiet --locked --package crosshome --test e2e -- chaos --nocapture");
     tests.env("CROSSHOME_REQUIRE_NETNS", "1").env("CROSSHOME_SEED", wish.seed.to_string());
     tests.env("CROSSHOME_CHAOS_SECONDS", (wish.minutes * 60).to_string());
+    tests.env("CROSSHOME_CHAOS_HISTORY", history);
     Ok(command::run(&mut tests)?)
 }
 

@@ -34,6 +34,7 @@ mod home;
 mod law;
 mod network;
 mod plan;
+mod recorder;
 mod reference;
 mod settling;
 mod trouble;
@@ -45,9 +46,13 @@ pub use faults::{ALL, Fault};
 use home::{Home, Running};
 use network::Link;
 pub use plan::{Failure, Plan, Report, run_all, shrink};
+use recorder::Recorder;
 
 /// Where every run begins, in milliseconds since 1970.
 const START: u64 = 1_800_000_000_000;
+
+/// Of so many runs one is written down, and its history checked.
+const RECORDED: u64 = 4;
 
 /// Most rounds of pump and deliver until a network without changes must be silent.
 const SILENT_AFTER: usize = 3_000;
@@ -57,10 +62,21 @@ const SILENT_AFTER: usize = 3_000;
 /// # Errors
 ///
 /// Tells which invariant was broken.
+///
+/// Each fourth seed is written down too, and its history checked.
 pub fn run(plan: &Plan) -> Result<Report, Failure> {
-    let mut world = World::new(plan);
-    let result = world.play();
+    let recorder = plan.seed.is_multiple_of(RECORDED).then(Recorder::default);
+    let mut world = World::new(plan, recorder);
+    let result = world.play().and_then(|()| world.history_holds());
     result.map(|()| world.report).map_err(|what| Failure { plan: plan.clone(), what, trace: world.trace })
+}
+
+/// Plays a plan with silent checks, and returns what happened: as far as the run came.
+pub fn record(plan: &Plan) -> history::History {
+    let mut world = World::new(plan, Some(Recorder::alone()));
+    // how far it came is all that the history needs
+    let _ = world.play();
+    world.recorder.map(|recorder| recorder.history).unwrap_or_default()
 }
 
 /// Everything in a run.
@@ -80,10 +96,11 @@ struct World {
     trace: Vec<String>,
     report: Report,
     commands: commands::Truths,
+    recorder: Option<Recorder>,
 }
 
 impl World {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, recorder: Option<Recorder>) -> Self {
         let mut dice = Dice::new(plan.seed ^ 0x5eed);
         let drawn = 2 + dice.below(4);
         let count = plan.homes.map_or(drawn, usize::from);
@@ -117,6 +134,7 @@ impl World {
             trace: Vec::new(),
             report: Report::default(),
             commands: commands::Truths::new(),
+            recorder,
         };
         (0..count).for_each(|at| world.start(at, false).expect("an empty disk holds nothing to lose"));
         world
@@ -145,7 +163,15 @@ impl World {
             self.turn()?;
         }
         self.heal()?;
-        self.settled()
+        self.record_rest();
+        self.judged(self.settled())
+    }
+
+    /// Lets the checker read what was written down.
+    fn history_holds(&self) -> Checked {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
+        let findings = history::check(&recorder.history).findings;
+        findings.first().map_or(Ok(()), |first| Err(format!("{first} (by the history)")))
     }
 
     /// Lets the network do what it does between two happenings.
@@ -170,7 +196,7 @@ impl World {
         if !self.plan.faults.iter().any(|fault| fault.needs_heartbeats()) {
             // I11: without heartbeats and in one exchange
             self.silence()?;
-            self.settled().map_err(|what| format!("I11: {what}"))?;
+            self.judged(self.settled().map_err(|what| format!("I11: {what}")))?;
         }
         for round in 0..16 {
             self.time += 15_000;
@@ -180,11 +206,12 @@ impl World {
             self.silence()?;
             let most = 4 * self.links.len();
             if round > 12 && self.report.frames - before > most {
-                return Err(format!("no rest: {} frames in a round", self.report.frames - before));
+                let sent = self.report.frames - before;
+                self.judged(Err(format!("no rest: {sent} frames in a round")))?;
             }
         }
-        self.deletions_are_forgotten()?;
-        self.commands_ended()
+        self.judged(self.deletions_are_forgotten())?;
+        self.judged(self.commands_ended())
     }
 
     /// Carries frames until there are none.
@@ -274,15 +301,17 @@ impl World {
             }
             let Some(frame) = session.offer(&running.replica) else { return Ok(()) };
             let (said, names) = link.wires[wire].read(&frame, sender, receiver);
-            for (space, id) in names {
-                let key = EntityKey { space, id };
-                may_leave(&running.replica, receiver, joint, &key)?;
-            }
+            let names: Vec<_> = names.into_iter().map(|(space, id)| EntityKey { space, id }).collect();
+            let may = names.iter().try_for_each(|key| may_leave(&running.replica, receiver, joint, key));
             let (weight, most) =
                 (session.weight(), 16 + 4 * (running.replica.table().iter().count() + shared));
             if weight > most {
                 return Err(format!("I12: the session of {from} with {to} remembers {weight} items"));
             }
+            self.judged(may)?;
+            names.iter().for_each(|key| self.record_sent(from, to, key));
+            let Some(home) = self.homes.get_mut(from) else { return Ok(()) };
+            let link = self.links.get_mut(&pair).expect("every pair has a link");
             self.report.weight = self.report.weight.max(weight);
             self.report.frames += 1;
             self.report.bytes += frame.len();
@@ -367,32 +396,41 @@ impl World {
                     let Some(running) = &self.homes[at].running else { continue };
                     let Some(entity) = running.replica.table().get(*number) else { continue };
                     let (key, siblings) = (entity.key.clone(), entity.siblings.clone());
+                    let view = reference::check_view(entity);
                     self.ledger.said_again(at, running.replica.actor().home, entity);
                     let may_lose = self.may_lose(from, &key, refused);
-                    reference::check_view(entity)?;
-                    self.may_write(at, from, entity)?;
+                    let may_write = self.may_write(at, from, entity);
                     let mut fresh = self.ledger.fresh(at, &key, &siblings);
                     // what is said anew is on record under its earlier name
                     fresh.retain(|dot| dot.actor.home != self.homes[at].id);
-                    from.map_or(Ok(()), |_| settling::is_on_record(entity, &fresh, effects))?;
+                    let on_record = from.map_or(Ok(()), |_| settling::is_on_record(entity, &fresh, effects));
+                    self.judged(view.and(may_write).and(on_record))?;
                     self.note(|_| {
                         format!("{at} has {key:?}: {:?}", siblings.iter().map(|v| v.dot).collect::<Vec<_>>())
                     });
-                    self.ledger.holds(at, &key, &siblings, may_lose)?;
+                    let holds = self.ledger.holds(at, &key, &siblings, may_lose);
+                    self.judged(holds)?;
+                    self.record_holds(at, from, *number, refused);
                 }
                 Effect::Removed(key, _) | Effect::Forgotten(key, _) => {
                     self.note(|_| format!("{at} forgets {key:?}"));
-                    match effect {
+                    self.record_forgot(at, key);
+                    let verdict = match effect {
                         Effect::Forgotten(..) if key.space == Space::Home(self.homes[at].id) => {
                             self.ledger.buries(at, key);
+                            Ok(())
                         }
-                        Effect::Forgotten(..) => self.ledger.heard_deletion(at, key, false)?,
+                        Effect::Forgotten(..) => self.ledger.heard_deletion(at, key, false),
                         _ if deleted => {
                             let may_lose = self.may_lose(from, key, refused);
-                            self.ledger.heard_deletion(at, key, may_lose)?;
+                            self.ledger.heard_deletion(at, key, may_lose)
                         }
-                        _ => self.ledger.forgot(at, key),
-                    }
+                        _ => {
+                            self.ledger.forgot(at, key);
+                            Ok(())
+                        }
+                    };
+                    self.judged(verdict)?;
                     self.homes[at].running.iter_mut().for_each(|running| running.removed.push(key.clone()));
                 }
                 Effect::Report { incident, .. } => {
@@ -442,7 +480,14 @@ impl World {
         self.note(|_| format!("{at} starts"));
         let from_backup = std::mem::take(&mut self.homes[at].lost) || from_backup;
         let Some(Running { replica, .. }) = &self.homes[at].running else { return Ok(()) };
-        self.ledger.restarted(at, replica, from_backup)
+        let restarted = self.ledger.restarted(at, replica, from_backup);
+        let from = match (from_backup, self.homes[at].crashes) {
+            (true, _) => history::From::Backup,
+            (false, 0) => history::From::Nothing,
+            (false, _) => history::From::Crash,
+        };
+        self.record_start(at, from);
+        self.judged(restarted)
     }
 
     /// Cuts a link, which comes up again after a while.

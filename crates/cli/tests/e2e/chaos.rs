@@ -24,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crosshome_core::sim::history;
 use serde_json::Value;
 
 use crate::support::tell;
@@ -115,12 +116,12 @@ fn look(world: &World, record: &Record, names: &Names) {
         record.look(&house.home.name, house.home.data_dir(), names);
         let asked = house.home.ask("GET", "/api/v1/sharing/conflicts?all=true", None);
         if let Some(all) = asked.ok().filter(|reply| reply.ok()).map(|reply| reply.json()) {
-            note_losers(record, &all);
+            note_losers(record, &house.home.name, &all, names);
         }
     }
 }
 
-fn note_losers(record: &Record, all: &Value) {
+fn note_losers(record: &Record, home: &str, all: &Value, names: &Names) {
     for conflict in all["conflicts"].as_array().into_iter().flatten() {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let id = text(&conflict["entity_id"]);
@@ -128,7 +129,7 @@ fn note_losers(record: &Record, all: &Value) {
         for side in conflict["versions"].as_array().into_iter().flatten() {
             let fate = text(&side["outcome"]);
             if fate.starts_with("lost to ") || fate == "not chosen" {
-                record.lost(&entity, &text(&side["state"]));
+                record.lost(home, &entity, &text(&side["state"]), names);
             }
         }
     }
@@ -159,6 +160,23 @@ fn conclude(world: &World, record: &Record, names: &Names) -> Verdict {
     world.houses.iter().for_each(|house| record.rests(&house.home.name));
     let mut verdict = verdict::judge(&record.known(), &agreement.last());
     verdict.findings.extend(agreement.findings(record));
+    let history = by_history(record);
+    let found = history.findings.iter().map(|finding| format!("{finding} (by the history)"));
+    verdict.findings.extend(found);
+    verdict
+}
+
+/// Lets the checker of histories read the record.
+fn by_history(record: &Record) -> history::Verdict {
+    let lines = fs::read_to_string(&record.path).expect("own file");
+    let history = history::History::parse(&lines).expect("the written form");
+    let verdict = history::check(&history);
+    let history::Verdict { writes, versions, conflicts, told, fates, .. } = &verdict;
+    tell(&format!(
+        "{}: {} lines; {writes} writes, {versions} versions, {conflicts} conflicts, {told} losses told; {fates:?}",
+        record.path.display(),
+        history.lines().len()
+    ));
     verdict
 }
 
@@ -179,7 +197,4 @@ fn told(record: &Record, verdict: &Verdict, seed: u64, lasted: Duration) {
         verdict.fates,
         known.faults
     ));
-    let lines = fs::read_to_string(&record.path).expect("own file");
-    let history = crosshome_core::sim::history::History::parse(&lines).expect("the written form");
-    tell(&format!("{} lines of history", history.lines().len()));
 }

@@ -232,6 +232,7 @@ impl World {
         }
         let steps = commands.sender.ask(owner, intent, now);
         self.note(|_| format!("{at} asks for {key:?} by {id:?}"));
+        self.record_asked(at, owner, key, id, due);
         self.take_steps(at, steps)
     }
 
@@ -244,6 +245,7 @@ impl World {
                 Step::Moved(_) => {}
                 Step::Ended(_, Outcome { id, status, .. }) => {
                     self.note(|_| format!("{at} hears that {id:?} is {status:?}"));
+                    self.record_answered(at, id, status);
                     let Some(truth) = self.commands.get_mut(&id) else { continue };
                     if !status.is_final() || truth.ended.replace(status).is_some() {
                         return Err(format!("I9: {id:?} ended twice, or not at all"));
@@ -353,20 +355,19 @@ impl World {
         }
         let later = commands.order.iter().skip_while(|taken| taken.id != intent.id).skip(1);
         if let Some(later) = later.clone().find(|later| leaves_nothing(later, intent)) {
-            return Err(format!(
-                "I9: {:?} was carried out although {:?} leaves nothing of it",
-                intent.id, later.id
-            ));
+            let what =
+                format!("I9: {:?} was carried out although {:?} leaves nothing of it", intent.id, later.id);
+            return self.judged(Err(what));
         }
+        self.record_performed(at, intent.id);
         if let Some(truth) = self.commands.get_mut(&intent.id) {
             truth.given += 1;
             if truth.given > 1 || truth.due <= self.time {
-                return Err(format!(
-                    "I9: {:?} was carried out {} times, or late: {truth:?}",
-                    intent.id, truth.given
-                ));
+                let what = format!("I9: {:?} was carried out again, or late: {truth:?}", intent.id);
+                self.judged(Err(what))?;
             }
         }
+        let Some(Running { commands, .. }) = &mut self.homes[at].running else { return Ok(()) };
         let answer = match obeys {
             0 => commands.owner.refused(intent.id, "it is jammed"),
             1 => None,
@@ -395,8 +396,9 @@ impl World {
         let entity = replica.find(&key).cloned();
         self.answer_all(at, answers)?;
         if let Some(entity) = entity.filter(|_| !written.is_empty()) {
-            self.ledger.wrote(at, &entity)?;
+            let dot = self.ledger.wrote(at, &entity)?;
             self.carry_out(at, None, &written)?;
+            self.record_write(at, &entity, dot, None);
         }
         Ok(())
     }

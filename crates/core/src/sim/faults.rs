@@ -219,10 +219,13 @@ impl World {
         settling::leaves_open(before.as_ref(), &entity, cause)?;
         let dot = self.ledger.wrote(at, &entity)?;
         let version = entity.siblings.iter().find(|version| version.dot == dot);
-        version.map_or(Ok(()), |version| reference::check_write(before.as_ref(), version))?;
+        let stamped = version.map_or(Ok(()), |version| reference::check_write(before.as_ref(), version));
+        self.judged(stamped)?;
         self.remember(at, key);
         self.note(|_| format!("{at} writes {key:?}"));
-        self.carry_out(at, None, &effects)
+        self.carry_out(at, None, &effects)?;
+        self.record_write(at, &entity, dot, None);
+        Ok(())
     }
 
     fn any_update(&mut self) -> Update {

@@ -13,26 +13,43 @@
 //! ```
 //!
 //! (one line each; `holds` is broken here to be read). An entity is named `HOME/ID`, or `joint/ID`; an actor
-//! `HOME#INCARNATION`. A stamp is the whole 64-bit number. `content` is any text that differs between contents: in a
+//! `HOME#INCARNATION`. A stamp is the whole 64-bit number, milliseconds above 16 bits. `content` is any text that differs between contents: in a
 //! history of daemons the written state, which the recorder makes unique; here a hash.
 //!
 //! What a recorder of daemons writes, and when:
 //!
 //! | line | when |
 //! |---|---|
-//! | `started` | the process is up; `from` says whether it came from nothing, a clean stop, a crash or a backup |
-//! | `granted` | *before* a right is given and *after* a withdrawal was acknowledged; `right` is null then |
+//! | `started` | the process is up; `from` says whether it came from nothing, a clean stop, a crash or a backup. What was held before is compared with what is held next; for a backup, all of it has to be said again |
+//! | `granted` | *before* a right is given and *after* a smaller one or a withdrawal was acknowledged; `right` is null then |
 //! | `wrote` | a write was acknowledged; without `dot`, its content must occur once in the history |
+//! | `deleted` | a deletion was acknowledged, and the recorder does not know its dot |
 //! | `lost` | the home told that it has lost or taken back a version: a refused edit |
 //! | `holds` | the home's whole state of one entity was read: from the store file, or the API |
-//! | `forgot` | the entity is not there any more: withdrawn, or its owner unpaired |
+//! | `had` | the home has had a version between two readings; only its name and content are known |
+//! | `forgot` | the entity is not there any more: withdrawn, deleted and forgotten, or its owner unpaired |
 //! | `sent` | an entity was encoded for a peer; a tap that cannot read leaves these out |
 //! | `asked`, `performed`, `answered` | a command left, was carried out, and came to an end |
 //! | `rests` | all is healed and quiet; the last `holds` of this home are its final state |
+//!
+//! [`check()`] reads a history and tells what it shows to be broken.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+mod check;
+mod commands;
+mod dots;
+mod ends;
+mod graph;
+mod house;
+mod lives;
+mod steps;
+mod tidings;
+mod views;
+
+pub use check::{Finding, Verdict, check};
 
 /// What happened, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +58,7 @@ pub struct History(Vec<Line>);
 /// One thing that one home did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// When, for people.
+    /// When, in milliseconds since 1970 by the recorder's clock.
     pub at_ms: u64,
     /// Who.
     pub home: String,
@@ -70,8 +87,28 @@ pub struct Held {
     /// What it says.
     pub content: String,
     /// Whether it is a deletion.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub deleted: bool,
+    /// Whether its author's clock could not be right, so that it loses ties.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub untimed: bool,
+    /// Its field groups by their keys, where the recorder knows them. `content` and `shown` are their text then: for
+    /// each group in order `KEY=VALUES;`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, HeldGroup>,
+}
+
+/// A field group of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldGroup {
+    /// The change that last touched it.
+    pub dot: DotName,
+    /// What it says.
+    pub values: String,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What happened.
@@ -82,6 +119,12 @@ pub enum What {
     Started {
         /// Where it goes on from.
         from: From,
+        /// Whether it is a member of the joint space.
+        #[serde(default, skip_serializing_if = "is_false")]
+        joint: bool,
+        /// When its disk was copied, if it comes from a backup and the recorder knows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copied_ms: Option<u64>,
     },
     /// What a peer may do with an entity from now on.
     Granted {
@@ -103,9 +146,23 @@ pub enum What {
         /// The name of the change, where the recorder knows it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dot: Option<DotName>,
-        /// The versions that the home held when it wrote, where the recorder knows them.
+        /// The versions that whoever wrote was shown, where that is not all that the home held.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seen: Option<Vec<DotName>>,
+    },
+    /// A deletion was acknowledged.
+    Deleted {
+        /// The entity, of this home's own.
+        entity: String,
+    },
+    /// The home has had a version meanwhile.
+    Had {
+        /// The entity.
+        entity: String,
+        /// The version.
+        dot: DotName,
+        /// What it says.
+        content: String,
     },
     /// The home has told that a version is lost or taken back.
     Lost {
@@ -125,7 +182,7 @@ pub enum What {
         /// What people see; nothing when it is deleted.
         shown: Option<String>,
         /// Whether it is a device, which its owner alone reports.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_false")]
         device: bool,
     },
     /// The home does not have the entity any more.
@@ -146,21 +203,23 @@ pub enum What {
         id: String,
         /// The peer.
         peer: String,
-        /// When it is over, by the peer's clock.
+        /// What it is about.
+        entity: String,
+        /// When it is over, by the clock of the record.
         until_ms: u64,
     },
     /// The home has carried out a command of a peer.
     Performed {
         /// Its name.
         id: String,
-        /// The home's clock then.
+        /// The time then, by the clock of the record.
         clock_ms: u64,
     },
     /// Whoever asked has heard what became of a command.
     Answered {
         /// Its name.
         id: String,
-        /// `settled`, `rejected`, `expired` or `unknown`.
+        /// `settled`, `rejected`, `stale`, `superseded`, `expired` or `unknown`.
         outcome: String,
     },
     /// All is healed and quiet.

@@ -128,7 +128,7 @@ impl World {
         let state = greatest.and_then(Result::ok);
         let shown = entity.siblings.clone();
         if !self.is_authority(at, key.space) {
-            return Err(format!("I10: home {at} decides {key:?} by its function"));
+            self.judged(Err(format!("I10: home {at} decides {key:?} by its function")))?;
         }
         let choice = Choice::Value(Update { state, attributes: Attributes::Keep });
         self.resolve(at, key, &shown, &choice, Cause::Strategy)
@@ -156,17 +156,19 @@ impl World {
         let Some(Running { replica, .. }) = &mut self.homes[at].running else { return Ok(()) };
         let before = replica.find(key).map(|entity| entity.siblings.clone()).unwrap_or_default();
         let Ok(effects) = replica.resolve(key, Token::of(shown), choice, cause, now) else { return Ok(()) };
-        if before != *shown {
-            return Err(format!("I10: a choice between {shown:?} covers {before:?}"));
-        }
         let entity = replica.find(key).ok_or("an entity that was settled is not there")?.clone();
+        if before != *shown {
+            self.judged(Err(format!("I10: a choice between {shown:?} covers {before:?}")))?;
+        }
         if effects.iter().any(|effect| matches!(effect, Effect::Conflict(_))) {
             return Err(format!("I10: settling {key:?} made a conflict"));
         }
         self.report.writes += 1;
-        self.ledger.wrote(at, &entity)?;
+        let dot = self.ledger.wrote(at, &entity)?;
         self.note(|_| format!("{at} settles {key:?} as {cause:?}"));
-        self.carry_out(at, None, &effects)
+        self.carry_out(at, None, &effects)?;
+        self.record_write(at, &entity, dot, Some(shown));
+        Ok(())
     }
 
     pub(super) fn keys(&self, at: usize, wanted: impl Fn(&Entity) -> bool) -> Vec<EntityKey> {

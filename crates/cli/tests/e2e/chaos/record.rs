@@ -6,7 +6,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crosshome_core::{
@@ -57,6 +57,8 @@ pub(super) struct Known {
     pub(super) ids: Names,
     /// Entity and content of what is on record as a loser.
     pub(super) losers: BTreeSet<(String, String)>,
+    /// Which versions homes have said to be losers.
+    told: BTreeSet<(String, String, Dot)>,
     /// What each peer of an owner may do with an entity, from when on.
     pub(super) rights: Vec<Right>,
     /// Home, and the time between the copy of its disk and the return to it.
@@ -79,16 +81,22 @@ struct Mark {
 pub(super) struct Record {
     pub(super) path: PathBuf,
     start: Instant,
+    /// When that was, in milliseconds since 1970.
+    began_ms: u64,
     file: Mutex<File>,
     /// Guards what writers, faults and the reader of stores note; held for a few lines.
     known: Mutex<Known>,
 }
 
 impl Record {
+    /// Begins a record in the file that `CROSSHOME_CHAOS_HISTORY` names, or else in a directory.
     pub(super) fn new(dir: &Path) -> Self {
-        let path = dir.join("history.jsonl");
-        let file = Mutex::new(File::create(&path).expect("own directory"));
-        Self { path, start: Instant::now(), file, known: Mutex::default() }
+        let named = std::env::var_os("CROSSHOME_CHAOS_HISTORY").map(PathBuf::from);
+        let path = named.unwrap_or_else(|| dir.join("history.jsonl"));
+        let file = Mutex::new(File::create(&path).expect("a file that can be written"));
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        let began_ms = since_1970.as_millis() as u64;
+        Self { path, start: Instant::now(), began_ms, file, known: Mutex::default() }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -101,13 +109,13 @@ impl Record {
 
     fn line(&self, home: &str, what: What) {
         let mut history = History::default();
-        history.push(Line { at_ms: self.now(), home: home.to_owned(), what });
+        history.push(Line { at_ms: self.began_ms + self.now(), home: home.to_owned(), what });
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(history.to_text().as_bytes()).expect("own file");
     }
 
     pub(super) fn started(&self, home: &str, from: From) {
-        self.line(home, What::Started { from });
+        self.line(home, What::Started { from, joint: true, copied_ms: None });
     }
 
     pub(super) fn rests(&self, home: &str) {
@@ -124,6 +132,8 @@ impl Record {
         known.restored.push((home.to_owned(), copied, self.now()));
         let mark = known.marks.entry(home.to_owned()).or_default();
         *mark = Mark { disk: mark.disk + 1, ..Mark::default() };
+        let copied_ms = Some(self.began_ms + copied);
+        self.line(home, What::Started { from: From::Backup, joint: true, copied_ms });
     }
 
     pub(super) fn granted(&self, home: &str, peer: &str, id: &str, right: Option<&str>) {
@@ -151,11 +161,25 @@ impl Record {
     pub(super) fn deleted(&self, home: &str, entity: &str, begun: u64) {
         let wish = Wish { entity: entity.to_owned(), content: String::new(), durable: true, begun };
         let write = Written { home: home.to_owned(), wish, acknowledged: self.now() };
+        self.line(home, What::Deleted { entity: entity.to_owned() });
         self.known().deleted.push(write);
     }
 
-    pub(super) fn lost(&self, entity: &str, content: &str) {
-        self.known().losers.insert((entity.to_owned(), content.to_owned()));
+    /// A home says that what was written is on record as a loser.
+    pub(super) fn lost(&self, home: &str, entity: &str, content: &str, names: &Names) {
+        let mut known = self.known();
+        known.losers.insert((entity.to_owned(), content.to_owned()));
+        let of_entity = known.trails.iter().filter(|((_, _, named), _)| named == entity);
+        let dots: BTreeSet<_> = of_entity
+            .flat_map(|(_, trail)| trail)
+            .filter(|(_, said)| said == content)
+            .map(|(dot, _)| *dot)
+            .collect();
+        for dot in dots {
+            if known.told.insert((home.to_owned(), entity.to_owned(), dot)) {
+                self.line(home, What::Lost { entity: entity.to_owned(), dot: store::dot_name(dot, names) });
+            }
+        }
     }
 
     /// Reads what is new in a home's store; says whether it could be read.
@@ -173,13 +197,18 @@ impl Record {
         let disk = mark.disk;
         let mut came = |entity: &str, dot: Dot, content: String| {
             let trail = trails.entry((home.to_owned(), disk, entity.to_owned())).or_default();
-            if !trail.iter().rev().any(|(known, _)| *known == dot) {
+            let new = !trail.iter().rev().any(|(known, _)| *known == dot);
+            if new {
                 trail.push((dot, content));
             }
+            new
         };
         for past in &moment.past {
             mark.row = mark.row.max(past.number);
-            came(&past.entity, past.dot, past.content.clone());
+            if came(&past.entity, past.dot, past.content.clone()) {
+                let (entity, content) = (past.entity.clone(), past.content.clone());
+                self.line(home, What::Had { entity, dot: store::dot_name(past.dot, names), content });
+            }
         }
         let mut present = BTreeSet::new();
         for entity in &moment.entities {
@@ -192,7 +221,9 @@ impl Record {
                 findings.push(format!("I8: {home} holds {name}, which nobody has shared"));
             }
             let versions = entity.siblings.iter();
-            versions.for_each(|version| came(&name, version.dot, store::content(version)));
+            versions.for_each(|version| {
+                came(&name, version.dot, store::content(version));
+            });
             self.line(home, holds(name, entity, names));
         }
         let gone: Vec<_> = mark.seqs.keys().filter(|name| !present.contains(*name)).cloned().collect();

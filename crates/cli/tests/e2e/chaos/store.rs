@@ -102,6 +102,8 @@ pub(super) fn held(version: &Version, names: &Names) -> Held {
         context: seen.map(|dot| (dot.actor, dot.stamp)).collect(),
         content: content(version),
         deleted: version.deleted,
+        untimed: !version.timed,
+        groups: Default::default(),
     }
 }
 

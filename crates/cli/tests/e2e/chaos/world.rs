@@ -212,7 +212,8 @@ impl World {
 
     fn grant(&self, number: usize, other: usize, id: &str, right: Option<&str>) {
         let (home, peer) = (&self.houses[number].home, &self.houses[other].home.name);
-        if right.is_some() {
+        // a right is on record before it is given, and until it is certainly taken
+        if right == Some("edit") {
             self.record.granted(&home.name, peer, id, right);
         }
         let ran = match right {
@@ -221,8 +222,8 @@ impl World {
         };
         // Its people may have deleted it meanwhile.
         assert!(ran.code == 0 || ran.err.contains("no entity is called"), "{} {id}: {ran:?}", home.name);
-        if right.is_none() {
-            self.record.granted(&home.name, peer, id, None);
+        if right != Some("edit") {
+            self.record.granted(&home.name, peer, id, right);
         }
     }
 
@@ -249,7 +250,9 @@ impl World {
         let house = &mut self.houses[number];
         house.home.start();
         house.down_until = None;
-        self.record.started(&house.home.name, from);
+        if from != From::Backup {
+            self.record.started(&house.home.name, from); // an older disk is on record since it is there
+        }
     }
 
     fn hear(&self, number: usize, other: usize) {

@@ -224,11 +224,13 @@ async fn set_made_without_knowing_of_a_newer_report_is_stale() {
     let way = Way::to(villa.address()).await;
     pair(&villa, &flat, way.address.clone()).await;
     let mut house = by_hand(&villa, &flat).await;
+    way.held_up.send_replace(true);
     way.cut.send_modify(|count| *count += 1);
     eventually("the link is lost", async || !online(&flat).await).await;
     let (stale, ()) = tokio::join!(flat.set("light.hall", "on"), async {
         becomes(&flat, "light.hall", Some("queued")).await;
         report(&villa, "light.hall", "dim").await; // somebody is at the switch
+        way.held_up.send_replace(false);
     });
     let stale = stale.expect_err("it was made in ignorance");
     assert!(

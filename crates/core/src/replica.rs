@@ -331,9 +331,10 @@ impl Replica {
         };
         context.join(&everywhere);
         // stamps of a clock that was ahead would have the version refused; what they name shows as a sibling instead
-        context.retain(|seen| {
-            seen.actor.home == dot.actor.home || seen.hlc <= horizon(dot) || bug::is(Bug::FutureNamed)
-        });
+        // (an owner knows its own, however late)
+        let space = entity.key.space;
+        let known = |seen: Dot| seen.actor.home == dot.actor.home || Space::Home(seen.actor.home) == space;
+        context.retain(|seen| known(seen) || seen.hlc <= horizon(dot) || bug::is(Bug::FutureNamed));
         if context.len() > CONTEXT_KEPT {
             let replaced = entity.siblings.iter().map(|version| version.dot);
             // the latest of others shows on which life of the entity this was written

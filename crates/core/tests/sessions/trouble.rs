@@ -92,6 +92,17 @@ fn echo_of_an_edit_is_no_write_when_the_right_is_gone() {
 }
 
 #[test]
+fn edit_by_a_home_whose_clock_is_an_hour_behind_is_taken() {
+    let (mut villa, mut flat, key) = sharing();
+    let then = NOW - 3_600_000;
+    flat.replica.restamp(then);
+    flat.replica.update(&key, Class::Document, &Update::state("late"), Cause::Person, then + 5).unwrap();
+    talk(&mut villa, &mut flat);
+    assert_eq!(villa.reports, []);
+    assert_eq!(villa.sees(villa.id(), "input_text.note").as_deref(), Some(r#"="late""#));
+}
+
+#[test]
 fn edit_made_after_a_refused_one_is_not_taken_back_with_it() {
     let (mut villa, mut flat, key) = sharing();
     rule(&mut villa, flat.id(), "*", Some(Right::Read));

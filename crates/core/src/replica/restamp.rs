@@ -115,8 +115,13 @@ impl Replica {
         let is_stale =
             |version: &&Version| stale(version.dot) || version.groups().any(|group| stale(group.dot));
         let old: Vec<_> = entity.siblings.iter().filter(ours).filter(is_stale).cloned().collect();
-        for version in &old {
-            let dot = self.stamp(now_ms);
+        for (at, version) in old.iter().enumerate() {
+            let mut dot = self.stamp(now_ms);
+            if at > 0 {
+                // of two under one name the later would stand for the earlier
+                self.births += 1;
+                dot.actor = self.stranger();
+            }
             // of others it names nothing that they would refuse; that it follows its own old dot it must say
             let named = |seen: &Dot| seen.actor != dot.actor && (seen.actor.home == me || !stale(*seen));
             let context = version.context.dots().chain([version.dot]).filter(named).collect();

@@ -300,7 +300,10 @@ impl<'a> Reader<'a> {
         }
         if owner == Some(home) && self.has_rights && house.from != Some(From::Backup) {
             let may = |peer: &str| house.right(peer, entity).is_none_or(|right| right == Some("edit"));
-            let edits = fresh.iter().map(author).find(|peer| *peer != home && !may(peer));
+            // what it had let go before it was there for good comes back after a crash
+            let had = |number: &usize| house.told.get(entity).is_some_and(|told| told.contains(*number));
+            let edits = fresh.iter().filter(|number| !had(number));
+            let edits = edits.map(author).find(|peer| *peer != home && !may(peer));
             found.extend(edits.map(|peer| (6, format!("{home} has taken in an edit of {entity} by {peer}"))));
         }
         let admitted = match owner {

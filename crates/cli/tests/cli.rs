@@ -356,8 +356,16 @@ async fn reader_that_has_had_enough_is_no_error() {
     watching.line().await;
     let Watching { mut child, lines } = watching;
     drop(lines);
-    home.tell.send(News::Entity(scripted_loop::entity("light.hall", "off"))).expect("running");
-    let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
+    let news = async {
+        for state in ["off", "on"].into_iter().cycle() {
+            home.tell.send(News::Entity(scripted_loop::entity("light.hall", state))).expect("running");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let ended = async {
+        tokio::select! { ended = child.wait() => ended, () = news => unreachable!("it has no end") }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
     ended.expect("it ends by itself").expect("waited for");
     let mut err = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut err).await.expect("text");

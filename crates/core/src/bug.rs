@@ -141,7 +141,8 @@ pub(crate) const fn is(_: Bug) -> bool {
 /// Returns all that a home has seen anywhere, which a version of [`Bug::ContextPerHome`] names; else nothing.
 pub(crate) fn seen_anywhere(table: &Table) -> VersionVector {
     let mut context = VersionVector::default();
-    let all = table.iter().filter(|_| is(Bug::ContextPerHome));
-    all.for_each(|(_, entity)| context.join(&entity.context()));
+    if is(Bug::ContextPerHome) {
+        table.iter().for_each(|(_, entity)| context.join(&entity.context()));
+    }
     context
 }

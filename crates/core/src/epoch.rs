@@ -116,9 +116,9 @@ impl Cursor {
     }
 
     fn note(&mut self, epoch: u64, reached: u64, seen: u64) {
+        self.trail.retain(|&(other, _)| other != epoch);
         // of an epoch that is over its first place says enough: what came after it comes again
-        let mut known = std::collections::BTreeSet::new();
-        self.trail.retain(|&(other, _)| other != epoch && known.insert(other));
+        self.trail.dedup_by_key(|place| place.0);
         self.trail.push((epoch, reached));
         self.trail.extend((seen > reached).then_some((epoch, seen)));
         let surplus = self.trail.len().saturating_sub(TRAIL_KEPT);

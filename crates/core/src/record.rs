@@ -2,7 +2,7 @@
 //!
 //! The first eight bytes are the [`Place`] and the map under SipHash-1-3, little-endian. Map keys: 0 class,
 //! 1 actors, 2 versions as on the wire, 3 the owner's place when it sent this, 4 right, 5 the code of the
-//! strategy, 6 the stamp with which its life began. The place stands beside the record.
+//! strategy, 6 the incarnation and the stamp with which its life began. The place stands beside the record.
 //!
 //! What is written was checked when it came into this home, and the checksum keeps it from damage, not from a forger.
 //! So [`recall`], for a home's own store, checks the form and leaves out what texts say: that would take most of the

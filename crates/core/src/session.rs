@@ -188,19 +188,18 @@ impl Session {
         if self.outgoing.waiting() >= 8 * MAX_ANSWERS {
             return Err(SessionError::Unread);
         }
-        if kind == OFFER {
+        let mut effects = if kind == OFFER {
             let taken = self.incoming.take(frame, replica, (self.peer, self.me, self.joint), now_ms)?;
             taken.replies.into_iter().for_each(|message| self.outgoing.say(message));
-            return Ok(taken.effects.into_iter().chain(self.marks_reached()).collect());
-        }
-        match Message::decode_known(frame)? {
-            Some(message) => {
-                let mut effects = self.hear(replica, message, now_ms)?;
-                effects.extend(self.marks_reached());
-                Ok(effects)
+            taken.effects
+        } else {
+            match Message::decode_known(frame)? {
+                Some(message) => self.hear(replica, message, now_ms)?,
+                None => return Ok(Vec::new()),
             }
-            None => Ok(Vec::new()),
-        }
+        };
+        effects.extend(self.marks_reached());
+        Ok(effects)
     }
 
     /// Tells the peer that what it sent is durable here.

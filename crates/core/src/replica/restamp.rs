@@ -146,8 +146,7 @@ mod tests {
     use super::*;
     use crate::{
         EntityKey,
-        dot::Actor,
-        dot::VersionVector,
+        dot::{Actor, VersionVector},
         record,
         replica::{Offered, Options},
         siblings::Siblings,

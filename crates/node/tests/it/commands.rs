@@ -229,6 +229,7 @@ async fn set_made_without_knowing_of_a_newer_report_is_stale() {
     eventually("the link is lost", async || !online(&flat).await).await;
     let (stale, ()) = tokio::join!(flat.set("light.hall", "on"), async {
         becomes(&flat, "light.hall", Some("queued")).await;
+        tokio::time::sleep(Duration::from_millis(5)).await; // what both do in one millisecond has no order
         report(&villa, "light.hall", "dim").await; // somebody is at the switch
         way.held_up.send_replace(false);
     });

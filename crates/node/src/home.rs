@@ -108,12 +108,11 @@ impl Home {
     /// # Errors
     ///
     /// As [`Home::start`].
-    pub fn start_with(config: Config, options: Options) -> Result<Self, StartError> {
+    pub fn start_with(config: Config, mut options: Options) -> Result<Self, StartError> {
         let stop = CancellationToken::new();
         let (ready, started) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel();
         let token = stop.clone();
-        let mut options = options;
         let judge = Judge::new(options.custom.take()).map_err(StartError::Thread)?;
         let engine = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

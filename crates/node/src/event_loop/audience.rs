@@ -26,14 +26,18 @@ pub(super) type Audiences = Option<BTreeMap<EntityId, Audience>>;
 impl Loop {
     /// Begins with the audiences that the program has named.
     pub(super) fn begin_audiences(&mut self) {
-        if let Some(all) = self.audiences.clone() {
-            self.set_audiences(all);
+        if self.audiences.is_some() {
+            self.place_for_audiences();
         }
     }
 
     /// Puts these audiences in the place of all.
     pub(super) fn set_audiences(&mut self, all: BTreeMap<EntityId, Audience>) {
         self.audiences = Some(all);
+        self.place_for_audiences();
+    }
+
+    fn place_for_audiences(&mut self) {
         let known = self.replica.table().iter().map(|(_, entity)| &entity.key);
         let ours = known.filter(|key| key.space == Space::Joint || key.space == Space::Home(self.me.id));
         let ids: Vec<_> = ours.map(|key| key.id.clone()).collect();
@@ -101,8 +105,7 @@ impl Loop {
 
     /// Lets those homes edit an entity of this home that are among its audience, and nobody else.
     fn grant_to_audience(&mut self, id: &EntityId) {
-        let audience =
-            self.audiences.iter().flatten().find(|(known, _)| *known == id).map(|(_, audience)| audience);
+        let audience = self.audiences.as_ref().and_then(|all| all.get(id));
         let apart = audience.filter(|audience| !audience.is_everyone());
         let selector = Selector::Entity(id.clone());
         let granted = |home: HomeId| {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{
     Loop,
     names::{invalid, not_found},
-    pairing::{Candidate, addresses_of, at_address},
+    pairing::{Candidate, at_address, called},
     peers::CLONED_REASON,
 };
 use crate::{
@@ -89,12 +89,7 @@ impl Loop {
             let address: PeerAddress = address.parse().map_err(invalid)?;
             return Ok(at_address(&address.to_string()));
         }
-        let seen: Vec<_> =
-            self.sightings().into_iter().filter_map(|home| Some((home.id.parse().ok()?, home))).collect();
-        let names: Vec<_> = seen.iter().map(|(id, home)| (*id, home.home_name.clone())).collect();
-        let wanted = super::names::find(home, &names)?;
-        let found = seen.iter().find(|(id, _)| *id == wanted).ok_or_else(|| not_found("home", home))?;
-        Ok(Candidate { id: Some(wanted), addresses: addresses_of(&found.1) })
+        called(home, self.homes_in_sight())
     }
 
     fn join(&self, home: &str, candidate: Candidate, reply: Reply<HomeView>) {

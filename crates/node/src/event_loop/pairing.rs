@@ -170,6 +170,9 @@ impl Desk {
     }
 }
 
+/// A home, what it calls itself, and where it can be reached.
+type Known = (HomeId, String, Vec<String>);
+
 impl Loop {
     /// Opens the window and returns the code, and the same as a link.
     pub(super) fn pair_show(&mut self) -> Result<ShownCode, NodeError> {
@@ -411,20 +414,14 @@ impl Loop {
             let all: Vec<_> = away.chain(manual).collect();
             return if all.is_empty() { Err(NodeError::PairingClosed) } else { Ok(all) };
         };
-        let named: Vec<_> = known.iter().map(|(id, name, _)| (*id, name.clone())).collect();
-        let wanted = match super::names::find(with, &named) {
+        let candidate = match called(with, known) {
             Err(NodeError::NotFound { .. }) if with.contains([':', '.']) => {
                 let address: PeerAddress = with.parse().map_err(invalid)?;
                 return Ok(vec![at_address(&address.to_string())]);
             }
             found => found?,
         };
-        let addresses: Vec<_> = known
-            .into_iter()
-            .filter(|(id, ..)| *id == wanted)
-            .flat_map(|(.., addresses)| addresses)
-            .collect();
-        if addresses.is_empty() {
+        if candidate.addresses.is_empty() {
             return Err(NodeError::Unreachable {
                 home: with.to_owned(),
                 reason:
@@ -433,20 +430,24 @@ impl Loop {
                         .into(),
             });
         }
-        Ok(vec![Candidate { id: Some(wanted), addresses }])
+        Ok(vec![candidate])
     }
 
-    /// Returns the homes in sight and the paired ones, with where they can be reached.
-    fn known_homes(&self) -> Vec<(HomeId, String, Vec<String>)> {
+    /// Returns the homes in sight and the paired ones.
+    fn known_homes(&self) -> Vec<Known> {
         let paired: Vec<_> =
             self.peers.paired().map(|(id, peer)| (id, peer.name().to_owned(), peer.addresses())).collect();
-        let seen = self.sightings().into_iter().filter_map(|home| {
-            let id = home.id.parse().ok()?;
-            let stranger = paired.iter().all(|(known, ..)| *known != id);
-            stranger.then(|| (id, home.home_name.clone(), addresses_of(&home)))
-        });
-        let seen: Vec<_> = seen.collect();
-        seen.into_iter().chain(paired).collect()
+        let mut known = self.homes_in_sight();
+        known.retain(|(id, ..)| paired.iter().all(|(other, ..)| other != id));
+        known.extend(paired);
+        known
+    }
+
+    /// Returns the homes in sight, paired ones too.
+    pub(super) fn homes_in_sight(&self) -> Vec<Known> {
+        let known =
+            |home: &Sighting| Some((home.id.parse().ok()?, home.home_name.clone(), addresses_of(home)));
+        self.sightings().iter().filter_map(known).collect()
     }
 
     pub(super) fn type_at(&self, secret: Secret, candidates: Vec<Candidate>, reply: Reply<PairedView>) {
@@ -482,6 +483,14 @@ impl Loop {
 /// Returns where a home in sight may be reached, best first.
 pub(super) fn addresses_of(home: &Sighting) -> Vec<String> {
     home.candidates.iter().map(ToString::to_string).collect()
+}
+
+/// Returns the home of this name, id or unique prefix among these, with where it can be reached.
+pub(super) fn called(name: &str, homes: Vec<Known>) -> Result<Candidate, NodeError> {
+    let named: Vec<_> = homes.iter().map(|(id, name, _)| (*id, name.clone())).collect();
+    let wanted = super::names::find(name, &named)?;
+    let addresses = homes.into_iter().filter(|(id, ..)| *id == wanted).flat_map(|(.., addresses)| addresses);
+    Ok(Candidate { id: Some(wanted), addresses: addresses.collect() })
 }
 
 pub(super) fn at_address(address: &str) -> Candidate {

@@ -5,6 +5,7 @@ pub mod bridge;
 pub mod channel;
 pub mod config;
 pub mod custom;
+pub mod database;
 pub mod defaults;
 pub mod discovery;
 mod event_loop;

@@ -14,6 +14,7 @@ use crosshome_core::HomeId;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{MemoKey, StoreError, check, configure, folder, read, read::Stored, schema};
+use crate::database;
 
 /// The copy's name while it is made; the next start removes what a crash left.
 pub(super) const NAME: &str = "crosshome.db.copy";
@@ -50,7 +51,7 @@ pub(crate) fn copy(dir: &Path) -> Result<Copy, StoreError> {
     let source = Connection::open_with_flags(&from, flags).map_err(explain)?;
     source.execute("VACUUM INTO ?1", [&*named.0.to_string_lossy()]).map_err(explain)?;
     drop(source);
-    let home = Stored::read(&folder::connect(&named.0).map_err(explain)?).map_err(explain)?;
+    let home = Stored::read(&database::connect(&named.0).map_err(explain)?).map_err(explain)?;
     let file = File::open(&named.0).map_err(|error| StoreError::of_system(&named.0, error))?;
     let bytes = file.metadata().map_err(|error| StoreError::of_system(&named.0, error))?.len();
     Ok(Copy { file, bytes, home: home.actor.map(|actor| actor.home) })
@@ -88,7 +89,7 @@ impl Drop for Named {
 pub(crate) fn adopt(file: &Path, key: &MemoKey, note: &str) -> Result<Option<HomeId>, StoreError> {
     folder::judge_beginning(file)?;
     let explain = |error| StoreError::explain(file, error);
-    let connection = folder::connect(file).map_err(explain)?;
+    let connection = database::connect(file).map_err(explain)?;
     configure(&connection).map_err(explain)?;
     let single =
         connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));

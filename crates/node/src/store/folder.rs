@@ -7,18 +7,15 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{ErrorKind, Read},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    io::ErrorKind,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{Access, FlockOperation, OFlags, access, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
 
 use super::{copy, error::StoreError, schema};
-
-const MAGIC: &[u8] = b"SQLite format 3\0";
-const HEADER: usize = 100;
+use crate::database::{self, Header, connect, log_of};
 
 /// A data directory that belongs to this process alone, until this is dropped.
 #[derive(Debug)]
@@ -95,7 +92,7 @@ impl Folder {
 
 /// Judges a database by its beginning, and closes it to others.
 pub(super) fn judge_beginning(file: &Path) -> Result<(), StoreError> {
-    let mut found = open(file, OpenOptions::new().read(true))?;
+    let found = open(file, OpenOptions::new().read(true))?;
     let system = |error| StoreError::of_system(file, error);
     let damaged = |reason: &str| StoreError::Damaged { file: file.into(), reason: reason.into() };
     let metadata = found.metadata().map_err(system)?;
@@ -103,15 +100,13 @@ pub(super) fn judge_beginning(file: &Path) -> Result<(), StoreError> {
         return Err(StoreError::NotAFile(file.into()));
     }
     access(file, Access::WRITE_OK).map_err(|error| system(error.into()))?;
-    let mut bytes = [0; HEADER];
-    found.read_exact(&mut bytes).map_err(|_| damaged("it is cut short"))?;
-    if !bytes.starts_with(MAGIC) {
+    let header = Header::read(&found).ok_or_else(|| damaged("it is cut short"))?;
+    if !header.is_of_database() {
         return Err(damaged("it is not a database"));
     }
-    let header = Header(bytes);
-    schema::judge(file, header.word(68), header.word(60))?;
+    schema::judge(file, header.mark(), header.version())?;
     // While a log waits to be copied in, the file itself may be shorter than it says.
-    if log_of(file).is_none() && header.len().is_some_and(|len| metadata.len() < len) {
+    if log_of(file).is_none() && header.length().is_some_and(|told| metadata.len() < told) {
         return Err(damaged("it is cut short"));
     }
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -121,15 +116,6 @@ pub(super) fn judge_beginning(file: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens the database that is there, without following links.
-pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    Connection::open_with_flags(file, flags)
-}
-
 fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::of_system(path, error)),
@@ -137,37 +123,9 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Returns the path of the database's log if that holds anything.
-fn log_of(file: &Path) -> Option<PathBuf> {
-    let log = file.with_extension("db-wal");
-    fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0).then_some(log)
-}
-
 fn open(path: &Path, options: &mut OpenOptions) -> Result<File, StoreError> {
-    // Without NONBLOCK a pipe in the file's place would wait for its other end for ever.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = options.mode(0o600).custom_flags(flags.bits() as i32).open(path);
-    opened.map_err(|error| match error.kind() {
+    database::open(path, options).map_err(|error| match error.kind() {
         ErrorKind::IsADirectory => StoreError::NotAFile(path.into()),
         _ => StoreError::of_system(path, error),
     })
-}
-
-/// The beginning of a database, as SQLite's file format lays it out.
-struct Header([u8; HEADER]);
-
-impl Header {
-    fn word(&self, at: usize) -> u32 {
-        let word = self.0[at..].first_chunk().expect("every field lies in the header");
-        u32::from_be_bytes(*word)
-    }
-
-    /// Returns how long the file says it is, when it says so.
-    fn len(&self) -> Option<u64> {
-        let page = match u64::from(self.word(14) & 0xffff) {
-            1 => 65536,
-            size => size,
-        };
-        (self.word(24) == self.word(92)).then(|| page * u64::from(self.word(28)))
-    }
 }

@@ -61,7 +61,10 @@ pub(crate) use self::{
     copy::{Copy, adopt, copy},
     folder::Folder,
 };
-use crate::defaults::{STORE_BUSY_TIME, STORE_CACHE_KIB, STORE_STATEMENTS, WAL_KEPT_BYTES, WAL_PAGES};
+use crate::{
+    database,
+    defaults::{STORE_BUSY_TIME, STORE_CACHE_KIB, STORE_STATEMENTS, WAL_KEPT_BYTES, WAL_PAGES},
+};
 
 /// The open store of one home.
 ///
@@ -304,7 +307,7 @@ impl Store {
 /// Opens the database and brings it to this program's version, once it is known to be ours and sound.
 fn open(file: &Path) -> Result<Connection, StoreError> {
     let explain = |error| StoreError::explain(file, error);
-    let mut connection = folder::connect(file).map_err(explain)?;
+    let mut connection = database::connect(file).map_err(explain)?;
     configure(&connection).map_err(explain)?;
     let (application, version) = schema::marks(&connection).map_err(explain)?;
     schema::judge(file, application, version)?;

@@ -2,7 +2,8 @@
 
 use std::{fs::File, sync::Arc, thread, time::Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use crosshome_node::database;
+use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::{KeptError, Place, Rows, Write, place};
@@ -124,12 +125,8 @@ impl Disk {
 }
 
 fn connect(place: &Place) -> Result<Connection, KeptError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let opened = || -> rusqlite::Result<(Connection, bool, u32, u32)> {
-        let connection = Connection::open_with_flags(&place.path, flags)?;
+        let connection = database::connect(&place.path)?;
         connection.busy_timeout(BUSY_TIME)?;
         let empty =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;

@@ -4,16 +4,14 @@ use std::{
     env,
     fs::{self, File, OpenOptions},
     io::ErrorKind,
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rustix::fs::OFlags;
+use crosshome_node::database::{self, Header};
 
 use super::KeptError;
-
-const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Home Assistant's folder for this program: who finds it runs there.
 const HOME_ASSISTANT: &str = "/config/.copilot";
@@ -49,12 +47,9 @@ impl Place {
 
     /// Opens the file without following links, and makes it if it is not there.
     pub(super) fn open(&self) -> Result<File, KeptError> {
-        // Without NONBLOCK a pipe in the file's place would wait for its other end for ever.
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).mode(0o600).custom_flags(flags);
         let system = |error| KeptError::of_system(&self.path, &error);
-        let file = options.open(&self.path).map_err(system)?;
+        let opened = database::open(&self.path, OpenOptions::new().read(true).write(true).create(true));
+        let file = opened.map_err(system)?;
         match file.metadata().map_err(system)?.is_file() {
             true => Ok(file),
             false => Err(KeptError::NotAFile(self.path.clone())),
@@ -68,18 +63,15 @@ impl Place {
         if length == 0 && !self.has_log() {
             return Ok(());
         }
-        let mut header = Header([0; 100]);
-        if file.read_exact_at(&mut header.0, 0).is_err() {
-            return corrupt("it is cut short");
-        }
-        if !header.0.starts_with(MAGIC) {
+        let Some(header) = Header::read(file) else { return corrupt("it is cut short") };
+        if !header.is_of_database() {
             return corrupt("it is not a database");
         }
         // While a log waits to be copied in, the file itself may be shorter than it says.
         if !self.has_log() && header.length().is_some_and(|told| length < told) {
             return corrupt("it is cut short");
         }
-        self.check_marks(header.word(68), header.word(60))
+        self.check_marks(header.mark(), header.version())
     }
 
     /// Checks what the file says it is.
@@ -121,28 +113,7 @@ impl Place {
     }
 
     fn has_log(&self) -> bool {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
-    }
-}
-
-/// The beginning of a database, as SQLite's file format lays it out.
-struct Header([u8; 100]);
-
-impl Header {
-    fn word(&self, at: usize) -> u32 {
-        let word = self.0[at..].first_chunk().expect("every field lies in the header");
-        u32::from_be_bytes(*word)
-    }
-
-    /// Returns how long the file says it is, when it says so.
-    fn length(&self) -> Option<u64> {
-        let page = match u64::from(self.word(14) & 0xffff) {
-            1 => 65536,
-            size => size,
-        };
-        (self.word(24) == self.word(92)).then(|| page * u64::from(self.word(28)))
+        database::log_of(&self.path).is_some()
     }
 }
 

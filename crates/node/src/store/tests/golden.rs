@@ -17,7 +17,10 @@ use rusqlite::{Connection, types::ValueRef};
 use zeroize::Zeroizing;
 
 use super::scenes::{HERE, Scene, all, key, past};
-use crate::store::{Batch, EntityRow, MemoKey, PeerRow, RegistryRow, Store, folder::connect};
+use crate::{
+    database::connect,
+    store::{Batch, EntityRow, MemoKey, PeerRow, RegistryRow, Store},
+};
 
 const GOLDEN: &str = include_str!("../../../tests/golden/store-1.sql");
 const PEER: HomeId = HomeId([2; 32]);

@@ -10,7 +10,7 @@ use pyo3::{
     types::PyTuple,
 };
 
-use crate::{executor::locked, json::kind};
+use crate::{json::kind, locks::locked};
 
 /// The functions to call when one kind of thing happens, in the order in which they were given.
 #[derive(Default)]

@@ -39,7 +39,6 @@ use self::{
     search::Search,
 };
 use crate::{
-    arguments::port,
     error::{self, ConfigError, NotRunning},
     executor::{listen, wait},
     registry::home_name,
@@ -136,14 +135,14 @@ impl Discovery {
     fn new(
         home_id: Option<&str>,
         instance_name: &str,
-        mdns_port: &Bound<'_, PyAny>,
-        sync_port: &Bound<'_, PyAny>,
+        mdns_port: u16,
+        sync_port: u16,
         interfaces: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let home_name = home_name(home_id, "home_id")?;
-        let alone = Announcement::new(id_of(&home_name), home_name, port(sync_port, "sync_port", 1)?);
+        let alone = Announcement::new(id_of(&home_name), home_name, sync_port);
         let settings = Settings {
-            mdns_port: port(mdns_port, "port", 1)?,
+            mdns_port,
             interfaces: interfaces.unwrap_or_default().into_iter().map(interface).collect::<PyResult<_>>()?,
             instance_name: Some(instance_name.to_owned()),
         };

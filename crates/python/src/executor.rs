@@ -15,7 +15,7 @@ use std::{
     os::{fd::AsRawFd, unix::net::UnixStream},
     process,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -27,6 +27,8 @@ use futures_util::{
     stream::{self, BoxStream, SelectAll, Stream},
 };
 use pyo3::{IntoPyObjectExt, prelude::*, sync::PyOnceLock};
+
+use crate::locks::locked;
 
 /// Deliveries of one call of the event loop; the loop's other work comes between.
 const BATCH: usize = 256;
@@ -202,9 +204,4 @@ impl Executor {
         }
         due
     }
-}
-
-/// What a lock guards here is whole between any two statements, so a panic elsewhere spoils nothing.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

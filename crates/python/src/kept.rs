@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -28,6 +28,8 @@ pub(crate) mod watch;
 use disk::Disk;
 pub(crate) use error::KeptError;
 pub(crate) use place::{Form, Place};
+
+use crate::locks::locked;
 
 /// All that is kept, by id: canonical JSON.
 pub(crate) type Rows = BTreeMap<Arc<str>, Arc<str>>;
@@ -86,10 +88,10 @@ impl Kept {
     pub(crate) fn open(path: &Path, form: Form) -> Result<Arc<Self>, KeptError> {
         let place = Place::find(path, form)?;
         let _gate = fork::gate();
-        let mut open = lock(&OPEN);
+        let mut open = locked(&OPEN);
         open.retain(|kept| kept.strong_count() > 0);
         if let Some(known) = open.iter().filter_map(Weak::upgrade).find(|kept| kept.is_at(&place)) {
-            lock(&known.inside).examine(&place)?;
+            locked(&known.inside).examine(&place)?;
             return Ok(known);
         }
         let mut inside = Inside::default();
@@ -126,7 +128,7 @@ impl Kept {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let _gate = fork::gate();
-        lock(&self.inside).listeners.push((number, listener));
+        locked(&self.inside).listeners.push((number, listener));
         Listening { kept: self.clone(), number, _watch: self.place.as_ref().map(|_| watch::begin()) }
     }
 
@@ -134,7 +136,7 @@ impl Kept {
     pub(crate) fn tell(&self) {
         let listeners: Vec<_> = {
             let _gate = fork::gate();
-            lock(&self.inside).listeners.iter().map(|(_, listener)| listener.clone()).collect()
+            locked(&self.inside).listeners.iter().map(|(_, listener)| listener.clone()).collect()
         };
         listeners.iter().for_each(|listener| listener.tell());
     }
@@ -145,12 +147,12 @@ impl Kept {
     }
 
     fn is_at(&self, place: &Place) -> bool {
-        self.place.as_ref() == Some(place) && lock(&self.inside).broken.is_none()
+        self.place.as_ref() == Some(place) && locked(&self.inside).broken.is_none()
     }
 
     fn with<T, E: From<KeptError>>(&self, work: impl FnOnce(&mut Inside) -> Result<T, E>) -> Result<T, E> {
         let _gate = fork::gate();
-        let mut inside = lock(&self.inside);
+        let mut inside = locked(&self.inside);
         if let Some(place) = &self.place {
             inside.catch_up(place)?;
             if !inside.listeners.is_empty() {
@@ -162,14 +164,14 @@ impl Kept {
 
     /// Closes the file, so that a child that is forked now does not inherit it.
     fn close(&self) {
-        lock(&self.inside).disk = None;
+        locked(&self.inside).disk = None;
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         let _gate = fork::gate();
-        lock(&self.inside).disk = None;
+        locked(&self.inside).disk = None;
     }
 }
 
@@ -273,21 +275,16 @@ pub(crate) struct Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         let _gate = fork::gate();
-        lock(&self.kept.inside).listeners.retain(|(number, _)| *number != self.number);
+        locked(&self.kept.inside).listeners.retain(|(number, _)| *number != self.number);
     }
 }
 
 /// Returns the files that this process has open.
 fn open_files() -> Vec<Arc<Kept>> {
-    lock(&OPEN).iter().filter_map(Weak::upgrade).collect()
+    locked(&OPEN).iter().filter_map(Weak::upgrade).collect()
 }
 
 /// Returns the directory in which a home keeps what nobody has given a place.
 pub(crate) fn default_directory() -> PathBuf {
     place::default_directory()
-}
-
-/// Locks what stays whole whoever panics: each change to it is one assignment.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,6 @@
 
 use pyo3::pymodule;
 
-mod arguments;
 mod callbacks;
 mod command;
 mod conflict;
@@ -17,6 +16,7 @@ mod executor;
 mod files;
 mod json;
 mod kept;
+mod locks;
 mod registry;
 mod sync;
 

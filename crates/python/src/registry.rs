@@ -28,6 +28,7 @@ use crate::{
     error::{EntityNotFound, StorageError},
     json,
     kept::{self, Change, Form, Kept, KeptError, Listener, Listening},
+    locks::locked,
 };
 
 mod entry;
@@ -253,7 +254,7 @@ impl Registry {
         self.news.wake_by(wake);
         let kept = self.kept();
         let listening = py.detach(|| kept.listen(self.news.clone()));
-        let before = kept::lock(&self.listening).replace(listening);
+        let before = locked(&self.listening).replace(listening);
         py.detach(|| drop(before));
     }
 

@@ -21,7 +21,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>, TaskError> {
                 format!("a file called {word} can hold anything; say what it is"),
             ));
         }
-        if tree::is(&path, "rs") {
+        if tree::is(&path, "rs") || tree::is(&path, "py") {
             findings.extend(length_fault(&tree::text(&path)?).map(|text| Finding::new(place, text)));
         }
     }

@@ -27,8 +27,6 @@ Example:
     'villa'
 """
 
-import inspect
-import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -39,16 +37,11 @@ from typing import Any
 
 import sharing._files  # noqa: F401
 from sharing import _engine
+from sharing._arguments import path
 from sharing._listeners import Listeners
+from sharing._strategies import Strategy, Version, ask, log, takes_before
 
 __all__ = ["Conflict", "ConflictResolver", "get_resolver"]
-
-log = logging.getLogger("sharing")
-
-#: A version of an entity.
-Version = dict[str, Any]
-#: ``fn(local, remote)`` or ``fn(local, remote, before)``; ``before`` may be ``None``.
-Strategy = Callable[..., Version]
 
 BUILT_IN = frozenset({"latest-wins", "merge", "user-choice", "local-wins", "remote-wins"})
 
@@ -122,10 +115,7 @@ class ConflictResolver:
     def __init__(
         self, home_id: str | None = None, storage_path: str | os.PathLike[str] | None = None
     ) -> None:
-        path = None if storage_path is None else os.fspath(storage_path)
-        if isinstance(path, bytes):
-            raise TypeError("storage_path must be a str or a path of str, not bytes")
-        self._kept = _engine.Conflicts(path, home_id)
+        self._kept = _engine.Conflicts(path(storage_path, "storage_path"), home_id)
         self._functions: dict[str, Strategy] = {}
         self._callbacks = Listeners()
 
@@ -355,25 +345,6 @@ class ConflictResolver:
         self._callbacks.tell(conflict)
 
 
-def takes_before(fn: Callable[..., object]) -> bool:
-    """Tells whether a strategy takes ``before`` as its third argument; raises ``TypeError`` for what is none."""
-    if not callable(fn):
-        raise TypeError(f"a strategy must be callable, not {type(fn).__name__}")
-    if inspect.iscoroutinefunction(fn):
-        raise TypeError("a strategy cannot be async: a conflict is settled at once")
-    try:
-        signature = inspect.signature(fn)
-    except ValueError:  # some functions written in C do not tell
-        return False
-    for arguments in ((None, None, None), (None, None)):
-        try:
-            signature.bind(*arguments)
-        except TypeError:
-            continue
-        return len(arguments) == 3
-    raise TypeError(f"a strategy takes (local, remote) or (local, remote, before), not {signature}")
-
-
 def _built_in(name: str, versions: _engine.Versions, local: Version, remote: Version) -> Version:
     if name == "merge":
         return versions.merged()
@@ -389,12 +360,7 @@ def _custom(
 ) -> tuple[Version, str | None]:
     """Returns what a function makes of a conflict, or what stands in for it and why."""
     try:
-        arguments: list[Version | None] = [_copy(local), _copy(remote)]
-        if takes_before(function):
-            arguments.append(before)
-        answer = function(*arguments)
-        if not isinstance(answer, dict):
-            raise TypeError(f"it returned {type(answer).__name__}, not a dict")
+        answer = ask(function, _copy(local), _copy(remote), before)
         _engine.check_version(_json(answer, "resolution"))
     except Exception as error:
         log.error("strategy %r failed, latest-wins stands in for it", function, exc_info=error)

@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypedDict
 
+from sharing import _arguments as arguments
 from sharing import _engine
-from sharing._arguments import seconds
 
 __all__ = ["DiscoveryService", "LocalPeerInfo", "PeerInfo"]
 
@@ -100,7 +100,8 @@ class DiscoveryService:
         sync_port: int = 8765,
         interfaces: Sequence[str] | None = None,
     ) -> None:
-        self._engine = _engine.Discovery(home_id, instance_name, port, sync_port, interfaces)
+        mdns_port, tcp_port = arguments.port(port, "port"), arguments.port(sync_port, "sync_port")
+        self._engine = _engine.Discovery(home_id, instance_name, mdns_port, tcp_port, interfaces)
         _all.add(self._engine)
 
     async def start(self) -> None:
@@ -178,7 +179,7 @@ class DiscoveryService:
             >>> asyncio.run(main())
             {}
         """
-        wait = seconds(timeout, "timeout")
+        wait = arguments.seconds(timeout, "timeout")
         self._engine.browse()
         time.sleep(wait)
         return self._engine.peers()
@@ -202,7 +203,7 @@ class DiscoveryService:
             >>> asyncio.run(main())
             {}
         """
-        wait = seconds(timeout, "timeout")
+        wait = arguments.seconds(timeout, "timeout")
         self._engine.browse()
         await asyncio.sleep(wait)
         return self._engine.peers()

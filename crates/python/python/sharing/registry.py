@@ -22,6 +22,7 @@ from typing import Any
 
 import sharing._files  # noqa: F401
 from sharing import _engine
+from sharing._arguments import path
 from sharing._listeners import Listeners, check
 
 __all__ = ["SharedEntity", "SharedRegistry", "get_registry"]
@@ -109,11 +110,8 @@ class SharedRegistry:
     def __init__(
         self, storage_path: str | os.PathLike[str] | None = None, *, home_id: str | None = None
     ) -> None:
-        path = None if storage_path is None else os.fspath(storage_path)
-        if isinstance(path, bytes):
-            raise TypeError("storage_path must be a str or a path of str, not bytes")
-        self._engine = _engine.Registry(path, home_id)
-        self._storage_path = path
+        self._storage_path = path(storage_path, "storage_path")
+        self._engine = _engine.Registry(self._storage_path, home_id)
         self._updated = Listeners()
         self._updated_from = Listeners()
         self._registered = Listeners()
@@ -491,10 +489,10 @@ def get_registry(storage_path: str | os.PathLike[str] | None = None) -> SharedRe
         >>> get_registry(path) is get_registry(path)
         True
     """
-    path = None if storage_path is None else str(os.fspath(storage_path))
+    file = path(storage_path, "storage_path")
     with _making:
-        if path is None and _registries:
+        if file is None and _registries:
             return next(iter(_registries.values()))
-        if path not in _registries:
-            _registries[path] = SharedRegistry(path)
-        return _registries[path]
+        if file not in _registries:
+            _registries[file] = SharedRegistry(file)
+        return _registries[file]

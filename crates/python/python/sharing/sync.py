@@ -19,7 +19,6 @@ Example:
 """
 
 import atexit
-import logging
 import os
 import warnings
 import weakref
@@ -27,23 +26,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from sharing import _arguments as arguments
 from sharing import _engine
-from sharing.conflict import Conflict, ConflictResolver, takes_before
+from sharing._strategies import for_home
+from sharing.conflict import Conflict, ConflictResolver
 from sharing.discovery import DiscoveryService
 from sharing.registry import SharedRegistry
 
 __all__ = ["SyncProtocol"]
-
-log = logging.getLogger("sharing")
 
 #: Where a home listens unless somebody says otherwise.
 SYNC_PORT = 8765
 
 #: What a callback returns does not matter; what can be awaited is awaited.
 _Answer = Awaitable[object] | object
-
-#: The strategies that need no function.
-_BUILT_IN = ("latest-wins", "merge", "user-choice")
 
 _running: weakref.WeakSet[_engine.Sync] = weakref.WeakSet()
 
@@ -100,20 +96,20 @@ class SyncProtocol:
         registry: SharedRegistry | None = None,
         discovery: DiscoveryService | None = None,
     ) -> None:
-        directory = None if data_dir is None else os.fspath(data_dir)
-        if isinstance(directory, bytes):
-            raise TypeError("data_dir must be a str or a path of str, not bytes")
-        name, decide = _strategy(strategy, resolver)
+        resolver = arguments.instance(resolver, ConflictResolver, "resolver")
+        registry = arguments.instance(registry, SharedRegistry, "registry")
+        discovery = arguments.instance(discovery, DiscoveryService, "discovery")
+        name, decide = for_home(strategy, None if resolver is None else resolver.strategy)
         self._engine = _engine.Sync(
             peer_id,
             encryption_key,
-            port=_port(sync_port, 0, "sync_port"),
+            port=arguments.port(sync_port, "sync_port", 0),
             host=host,
-            data_dir=directory,
+            data_dir=arguments.path(data_dir, "data_dir"),
             strategy=name,
             decide=decide,
-            discovery=None if discovery is None else _lent(discovery),
-            registry=None if registry is None else _obeyed(registry),
+            discovery=None if discovery is None else discovery._engine,
+            registry=None if registry is None else registry._engine,
         )
 
     @property
@@ -221,14 +217,14 @@ class SyncProtocol:
             >>> asyncio.run(main())
             False
         """
-        _seconds(timeout)
+        timeout = arguments.seconds(timeout, "timeout")
         if peer_id is None:
             await self._begin()
             return await self._engine.connect_all(timeout)
         if not isinstance(peer_id, str) or not isinstance(host, str):
             raise TypeError("peer_id and host must be str")
         there = f"[{host}]" if ":" in host else host
-        fallback = f"{there}:{SYNC_PORT if port is None else _port(port, 1, 'port')}"
+        fallback = f"{there}:{SYNC_PORT if port is None else arguments.port(port, 'port')}"
         address = None if port is None and host == "localhost" else fallback
         await self._begin()
         await self._engine.connect(peer_id, address, fallback, timeout)
@@ -487,77 +483,6 @@ class SyncProtocol:
         engine = getattr(self, "_engine", None)
         if engine is not None and engine.is_running():
             warnings.warn(f"{self!r} was not stopped", ResourceWarning, source=self, stacklevel=1)
-
-
-def _strategy(
-    strategy: str | Callable[..., Mapping[str, Any]], resolver: ConflictResolver | None
-) -> tuple[str, Callable[..., dict[str, Any]] | None]:
-    """Returns the name by which a home knows a strategy, and what it asks if that is a function."""
-    if resolver is not None and not isinstance(resolver, ConflictResolver):
-        raise TypeError(f"resolver must be a ConflictResolver, not {type(resolver).__name__}")
-    if callable(strategy):
-        takes_before(strategy)
-        given = strategy
-        return "custom", lambda *case: _settled(given, *case)
-    if not isinstance(strategy, str):
-        raise TypeError(f"strategy must be a str or a function, not {type(strategy).__name__}")
-    if strategy in _BUILT_IN:
-        return strategy, None
-    if resolver is None:
-        known = ", ".join(_BUILT_IN)
-        raise ValueError(
-            f"strategy: {strategy!r} is none of {known}, nor a function; a resolver may have more"
-        )
-    known_by, named = resolver, strategy
-    return "custom", lambda *case: _settled(known_by.strategy(named), *case)
-
-
-def _settled(
-    function: Callable[..., Mapping[str, Any]],
-    entity_id: str,
-    local: dict[str, Any],
-    remote: dict[str, Any],
-    before: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Returns what a function makes of a conflict; what goes wrong is logged, and the home falls back."""
-    try:
-        answer = function(local, remote, before) if takes_before(function) else function(local, remote)
-        if not isinstance(answer, dict):
-            raise TypeError(f"it returned {type(answer).__name__}, not a dict")
-        _engine.check_version(answer)
-    except Exception as error:
-        log.error(
-            "strategy %r failed on %s: latest-wins stands in for it", function, entity_id, exc_info=error
-        )
-        raise
-    return answer
-
-
-def _lent(discovery: DiscoveryService) -> _engine.Discovery:
-    if not isinstance(discovery, DiscoveryService):
-        raise TypeError(f"discovery must be a DiscoveryService, not {type(discovery).__name__}")
-    return discovery._engine
-
-
-def _obeyed(registry: SharedRegistry) -> _engine.Registry:
-    if not isinstance(registry, SharedRegistry):
-        raise TypeError(f"registry must be a SharedRegistry, not {type(registry).__name__}")
-    return registry._engine
-
-
-def _port(port: int, lowest: int, what: str) -> int:
-    if not isinstance(port, int) or isinstance(port, bool):
-        raise TypeError(f"{what} must be an int, not {type(port).__name__}")
-    if not lowest <= port <= 65535:
-        raise ValueError(f"{what} must be from {lowest} to 65535, not {port}")
-    return port
-
-
-def _seconds(timeout: float) -> None:
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool):
-        raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
-    if not 0 <= timeout <= 1e9:
-        raise ValueError(f"timeout must be a number of seconds from 0 up, not {timeout}")
 
 
 @atexit.register

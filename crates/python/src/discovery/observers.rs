@@ -13,7 +13,7 @@ use pyo3::{
 };
 
 use super::info::PeerInfo;
-use crate::{callbacks::Callbacks, executor::locked};
+use crate::{callbacks::Callbacks, locks::locked};
 
 /// What is heard on the event loop.
 pub(super) enum Heard {

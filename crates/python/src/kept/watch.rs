@@ -11,8 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::lock;
-use crate::defaults::WATCH_PAUSE;
+use crate::{defaults::WATCH_PAUSE, locks::locked};
 
 static LISTENERS: AtomicUsize = AtomicUsize::new(0);
 /// The process in which the thread runs: after a fork it is another one than this, and the thread is not there.
@@ -39,7 +38,7 @@ pub(super) fn begin() -> Wanted {
 /// Ends the watching for good: the interpreter is about to go.
 pub(crate) fn stop() {
     STOPPED.store(true, SeqCst);
-    let thread = lock(&THREAD).take();
+    let thread = locked(&THREAD).take();
     if let Some(thread) = thread.filter(|_| RUNS_IN.load(SeqCst) == process::id()) {
         thread.thread().unpark();
         let _ = thread.join();
@@ -54,7 +53,7 @@ pub(super) fn run() {
         return;
     }
     match thread::Builder::new().name("kept".into()).spawn(watch) {
-        Ok(thread) => *lock(&THREAD) = Some(thread),
+        Ok(thread) => *locked(&THREAD) = Some(thread),
         Err(error) => {
             tracing::warn!(%error, "changes by other processes will be noticed late");
             RUNS_IN.store(0, SeqCst);

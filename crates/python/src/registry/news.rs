@@ -10,7 +10,10 @@ use std::{
 
 use pyo3::prelude::*;
 
-use crate::kept::{self, Change, Listener};
+use crate::{
+    kept::{Change, Listener},
+    locks::locked,
+};
 
 /// What one registry object has not told its callbacks yet.
 #[derive(Default)]
@@ -42,17 +45,17 @@ impl News {
     }
 
     pub(super) fn is_there(&self) -> bool {
-        !kept::lock(&self.waiting).is_empty()
+        !locked(&self.waiting).is_empty()
     }
 
     pub(super) fn next(&self) -> Option<Change> {
-        kept::lock(&self.waiting).pop_front()
+        locked(&self.waiting).pop_front()
     }
 }
 
 impl Listener for News {
     fn changed(&self, change: &Change) {
-        kept::lock(&self.waiting).push_back(change.clone());
+        locked(&self.waiting).push_back(change.clone());
     }
 
     fn tell(&self) {

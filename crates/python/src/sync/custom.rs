@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::hearing::Word;
-use crate::{executor::locked, json};
+use crate::{json, locks::locked};
 
 /// Failures that are remembered: as many as a home keeps conflicts.
 const KEPT: usize = crosshome_node::defaults::CONFLICTS_KEPT;

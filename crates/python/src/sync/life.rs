@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     error::{self, NotRunning, StorageError},
-    executor::locked,
     kept::Listening,
+    locks::locked,
     registry::{Registry, RegistryError},
 };
 
